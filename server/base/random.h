@@ -1,0 +1,22 @@
+/* random.h: bytes from the operating system, and a fast generator that is no secret. */
+#ifndef NJ_BASE_RANDOM_H
+#define NJ_BASE_RANDOM_H
+#include <stddef.h>
+#include <stdint.h>
+
+/* getrandom(2); any thread; ends the process when the system has none. */
+void nj_random(void *out, size_t len);
+
+/* xorshift for choices that nobody may need to guess (queue members).  `state` belongs to one
+ * thread and is never 0. */
+static inline uint32_t nj_fast_random(uint64_t *state)
+{
+    uint64_t x = *state;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    *state = x;
+    return (uint32_t) (x >> 32);
+}
+
+#endif

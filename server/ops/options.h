@@ -1,0 +1,120 @@
+/*
+ * options.h: every option the server runs with, after file and flags.
+ *
+ * A plain value: built once by nj_options_load(), read by the start, immutable afterwards.  All
+ * strings and arrays belong to the struct (nj_options_free).  Durations are nanoseconds, sizes
+ * bytes, times that the protocol gives in seconds carry _s.
+ */
+#ifndef NJ_OPS_OPTIONS_H
+#define NJ_OPS_OPTIONS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "natterjack/plugin.h"
+
+/* handshake_first */
+enum nj_tls_first {
+    NJ_TLS_FIRST_OFF = 0,
+    NJ_TLS_FIRST_ALWAYS = 1, /* true */
+    NJ_TLS_FIRST_AUTO = 2    /* wait first_delay_ns for a ClientHello, then speak in clear */
+};
+
+/* A `tls` block as written: file names and numbers, nothing loaded. */
+struct nj_tls_block {
+    bool present;     /* the block (or a --tls flag) is there, maybe empty */
+    char *provider;   /* NULL: tls_provider */
+    char *cert_file;  /* NULL with key_file NULL: no certificate */
+    char *key_file;
+    char *ca_file;    /* NULL: system trust */
+    bool verify;
+    bool verify_and_map;         /* parsed; refused at start until mapping is served */
+    uint16_t min_version;        /* 0x0303 or 0x0304; default 0x0303 */
+    uint16_t *suites;            /* IANA, as listed, TLS 1.2 and 1.3; NULL = default list */
+    size_t suites_n;
+    uint16_t *groups;            /* IANA, as listed; NULL = default list */
+    size_t groups_n;
+    bool allow_insecure_suites;
+    int64_t timeout_ns;          /* handshake; default 2 s */
+    char (*pinned)[65];          /* lower-case hex SHA-256 of SPKI; pinned_n = 0: no pinning */
+    size_t pinned_n;
+    enum nj_tls_first first;
+    int64_t first_delay_ns;
+    int64_t rate_limit;          /* connection_rate_limit; 0 = off; refused at start for now */
+    /* where the block stands, for start-phase messages; file NULL when from flags */
+    char *file;
+    uint32_t line, col;
+};
+
+struct nj_options {
+    char *config_file;      /* as given to -c; NULL */
+    char config_digest[72]; /* "sha256:<hex>", "" without a file */
+
+    /* identity and listener */
+    char *host; /* default "0.0.0.0" */
+    int port;   /* default 4222; -1 random */
+    char *server_name;
+    char *client_advertise;
+    char **server_tags;
+    size_t server_tags_n;
+    bool no_header_support;
+    char *pid_file;
+    char *ports_file_dir;
+    int64_t lame_duck_duration_ns; /* 2 m */
+    int64_t lame_duck_grace_ns;    /* 10 s */
+    bool no_sublist_cache;
+
+    /* logging */
+    bool debug, trace, trace_verbose, trace_headers;
+    int64_t max_traced_msg_len; /* 0 = all */
+    bool logtime, logtime_utc;  /* logtime defaults to true */
+    char *log_file;
+
+    /* limits */
+    int64_t max_connections; /* 65536; -1 none allowed (0 in the file) */
+    int64_t max_subs;        /* 0 = unlimited */
+    int max_sub_tokens;      /* 0 = off */
+    int32_t max_control_line; /* 4096 */
+    int32_t max_payload;      /* 1 MiB */
+    int64_t max_pending;      /* 64 MiB */
+    int64_t ping_interval_ns; /* 2 m */
+    int ping_max;             /* 2 */
+    int64_t write_deadline_ns; /* 10 s */
+    int write_timeout_retry;   /* 0 close (default), 1 retry */
+    int64_t max_closed_clients; /* 10000 */
+    bool no_fast_producer_stall;
+
+    /* monitoring */
+    char *http_host;
+    int http_port;  /* 0 off, -1 random */
+    int https_port; /* refused at start until it is served */
+    char *http_base_path;
+
+    /* authorization */
+    char *user, *pass, *token; /* NULL when absent */
+    double auth_timeout_s;     /* 0: default (2, or TLS timeout + 1) */
+
+    /* tls */
+    struct nj_tls_block tls;
+    bool allow_non_tls;
+    char *tls_provider;  /* "gnutls", else "wolfssl", when NULL */
+    char **plugin_dirs;  /* in order, the built-in directory not included */
+    size_t plugin_dirs_n;
+
+    /* own */
+    int workers;         /* 0: CPUs allowed */
+    int64_t max_memory;  /* 0 off; refused at start until it is served */
+    bool core_dumps;
+    bool ignore_unsupported;
+
+    /* Blocks and options that are known but not served yet and were found in the file or among
+     * the flags: each is a whole sentence for the start to refuse with, in order. */
+    char **unserved;
+    size_t unserved_n;
+};
+
+/* Defaults filled in. */
+void nj_options_init(struct nj_options *o);
+void nj_options_free(struct nj_options *o);
+
+#endif
