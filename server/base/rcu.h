@@ -1,0 +1,63 @@
+/*
+ * rcu.h: the one place that knows which RCU we use (liburcu, QSBR flavour).
+ *
+ * A worker is online during its turn and offline while it polls: everything it reads from the
+ * subject index during a turn stays allocated until the turn ends.  Memory is handed back with
+ * nj_rcu_defer(); no thread here ever waits for a grace period.
+ *
+ * ThreadSanitizer does not see the barriers inside the library, so the end of a reader's turn and
+ * the start of a deferred free are told to it by hand.  Nothing else is annotated: a missing
+ * acquire on a published pointer is still found.
+ */
+#ifndef NJ_BASE_RCU_H
+#define NJ_BASE_RCU_H
+#include <stddef.h>
+#include <urcu/urcu-qsbr.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define NJ_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NJ_TSAN 1
+#endif
+#endif
+
+#ifdef NJ_TSAN
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+extern char nj_rcu_tsan_tag;
+#define NJ_RCU_READER_DONE() __tsan_release(&nj_rcu_tsan_tag)
+#define NJ_RCU_RECLAIM() __tsan_acquire(&nj_rcu_tsan_tag)
+#else
+#define NJ_RCU_READER_DONE() ((void) 0)
+#define NJ_RCU_RECLAIM() ((void) 0)
+#endif
+
+struct nj_rcu_head {
+    struct rcu_head head;
+    void (*fn)(struct nj_rcu_head *);
+};
+
+/* Threads that read RCU-protected memory or defer frees register first. */
+void nj_rcu_register(void);
+void nj_rcu_unregister(void);
+
+static inline void nj_rcu_online(void)
+{
+    urcu_qsbr_thread_online();
+}
+
+static inline void nj_rcu_offline(void)
+{
+    NJ_RCU_READER_DONE();
+    urcu_qsbr_thread_offline();
+}
+
+/* Run fn(head) once no thread can still see what `head` is part of.  fn runs on a thread of the
+ * library: it may free memory and touch atomics, nothing else. */
+void nj_rcu_defer(struct nj_rcu_head *head, void (*fn)(struct nj_rcu_head *));
+
+/* Wait until every deferred function has run.  Only when the process stops and in tests. */
+void nj_rcu_barrier(void);
+
+#endif

@@ -1,0 +1,616 @@
+#include "broker/index.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/lock.h"
+#include "base/random.h"
+#include "base/rcu.h"
+#include "broker/sub.h"
+
+/* ---- what readers see ----------------------------------------------------------------------- */
+
+/* Subscriptions at one place.  Appended to in place; a removed one leaves NULL. */
+struct sub_list {
+    struct nj_rcu_head rcu;
+    uint32_t cap;
+    uint32_t live; /* under mu */
+    _Atomic uint32_t n;
+    struct nj_sub *_Atomic at[];
+};
+
+struct group {
+    struct nj_rcu_head rcu;
+    struct sub_list *_Atomic list;
+    uint16_t name_len;
+    char name[];
+};
+
+/* The queue groups of one node; replaced as a whole when a name comes or goes. */
+struct group_set {
+    struct nj_rcu_head rcu;
+    uint32_t n;
+    struct group *at[];
+};
+
+/* Children by token: open addressing, power of two, linear probing.  Replaced when full. */
+struct child_table {
+    struct nj_rcu_head rcu;
+    uint32_t mask;
+    uint32_t used; /* under mu: live and gone */
+    uint32_t live; /* under mu */
+    struct nj_index_node *_Atomic at[];
+};
+
+struct nj_index_node {
+    struct nj_rcu_head rcu;
+    struct child_table *_Atomic children;
+    struct nj_index_node *_Atomic star;
+    struct nj_index_node *_Atomic rest; /* `>` */
+    struct sub_list *_Atomic plain;
+    struct group_set *_Atomic groups;
+    struct nj_index_node *parent; /* immutable after start */
+    uint32_t hash;                /* immutable after start */
+    uint16_t token_len;           /* immutable after start */
+    char token[];
+};
+
+struct nj_index {
+    pthread_mutex_t mu;
+    _Atomic uint64_t generation;
+    _Atomic uint64_t count; /* atomic, relaxed: a statistic */
+    uint64_t seed;          /* immutable after start: against chosen collisions */
+    struct nj_index_node *root;
+};
+
+/* A child that was removed: the probe goes on over it. */
+static struct nj_index_node gone_node;
+#define GONE (&gone_node)
+
+static uint32_t hash_token(uint64_t seed, const char *s, size_t len)
+{
+    uint64_t h = seed ^ (len * UINT64_C(0x9e3779b97f4a7c15));
+    while (len >= 8) {
+        uint64_t w;
+        memcpy(&w, s, 8);
+        h = (h ^ w) * UINT64_C(0xff51afd7ed558ccd);
+        h ^= h >> 32;
+        s += 8;
+        len -= 8;
+    }
+    uint64_t w = 0;
+    if (len > 0) {
+        memcpy(&w, s, len);
+    }
+    h = (h ^ w) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return (uint32_t) (h ^ (h >> 29));
+}
+
+static struct nj_index_node *find_child(const struct child_table *t, uint32_t hash, const char *tok,
+                                        size_t len)
+{
+    if (t == NULL) {
+        return NULL;
+    }
+    for (uint32_t i = hash & t->mask;; i = (i + 1) & t->mask) {
+        struct nj_index_node *n = atomic_load_explicit(&t->at[i], memory_order_acquire);
+        if (n == NULL) {
+            return NULL;
+        }
+        if (n != GONE && n->hash == hash && n->token_len == len &&
+            memcmp(n->token, tok, len) == 0) {
+            return n;
+        }
+    }
+}
+
+/* ---- writers: all under mu ------------------------------------------------------------------- */
+
+static void free_head(struct nj_rcu_head *head)
+{
+    nj_dealloc(head); /* first member of every struct here */
+}
+
+static void defer_free(struct nj_rcu_head *head)
+{
+    if (head != NULL) {
+        nj_rcu_defer(head, free_head);
+    }
+}
+
+static struct nj_index_node *node_new(struct nj_index_node *parent, uint32_t hash, const char *tok,
+                                      size_t len)
+{
+    struct nj_index_node *n = nj_alloc(sizeof(*n) + len);
+    memset(n, 0, sizeof(*n));
+    n->parent = parent;
+    n->hash = hash;
+    n->token_len = (uint16_t) len;
+    memcpy(n->token, tok, len);
+    return n;
+}
+
+static void table_put(struct child_table *t, struct nj_index_node *n)
+{
+    uint32_t i = n->hash & t->mask;
+    while (atomic_load_explicit(&t->at[i], memory_order_relaxed) != NULL) {
+        i = (i + 1) & t->mask;
+    }
+    atomic_store_explicit(&t->at[i], n, memory_order_release);
+    t->used++;
+    t->live++;
+}
+
+static struct child_table *table_new(uint32_t slots)
+{
+    struct child_table *t = nj_zalloc(sizeof(*t) + slots * sizeof(t->at[0]));
+    t->mask = slots - 1;
+    return t;
+}
+
+/* A table of the same children with room for one more; published in place of the old one. */
+static struct child_table *table_grow(struct nj_index_node *parent, struct child_table *old)
+{
+    uint32_t slots = 4;
+    while (old != NULL && slots < (old->live + 1) * 2) {
+        slots *= 2;
+    }
+    struct child_table *t = table_new(slots);
+    for (uint32_t i = 0; old != NULL && i <= old->mask; i++) {
+        struct nj_index_node *n = atomic_load_explicit(&old->at[i], memory_order_relaxed);
+        if (n != NULL && n != GONE) {
+            table_put(t, n);
+        }
+    }
+    atomic_store_explicit(&parent->children, t, memory_order_release);
+    defer_free(old != NULL ? &old->rcu : NULL);
+    return t;
+}
+
+static void child_insert(struct nj_index_node *parent, struct nj_index_node *n)
+{
+    struct child_table *t = atomic_load_explicit(&parent->children, memory_order_relaxed);
+    /* At least a quarter stays empty, so a probe always ends. */
+    if (t == NULL || (t->used + 1) * 4 > (t->mask + 1) * 3) {
+        t = table_grow(parent, t);
+    }
+    table_put(t, n);
+}
+
+static void child_remove(struct nj_index_node *parent, struct nj_index_node *n)
+{
+    struct child_table *t = atomic_load_explicit(&parent->children, memory_order_relaxed);
+    for (uint32_t i = n->hash & t->mask;; i = (i + 1) & t->mask) {
+        if (atomic_load_explicit(&t->at[i], memory_order_relaxed) == n) {
+            atomic_store_explicit(&t->at[i], GONE, memory_order_release);
+            break;
+        }
+    }
+    t->live--;
+    if (t->live == 0) {
+        atomic_store_explicit(&parent->children, NULL, memory_order_release);
+        defer_free(&t->rcu);
+    } else if (t->mask > 15 && t->live * 8 < t->mask) {
+        (void) table_grow(parent, t); /* smaller: it grew for children that have gone */
+    }
+}
+
+/* Live entries of `old` in a new list with room for `extra` more. */
+static struct sub_list *list_rebuild(struct sub_list *old, uint32_t extra)
+{
+    uint32_t live = old != NULL ? old->live : 0;
+    uint32_t cap = live == 0 ? extra : (live + extra) * 2;
+    struct sub_list *l = nj_zalloc(sizeof(*l) + cap * sizeof(l->at[0]));
+    l->cap = cap;
+    uint32_t n = 0;
+    uint32_t old_n = old != NULL ? atomic_load_explicit(&old->n, memory_order_relaxed) : 0;
+    for (uint32_t i = 0; i < old_n; i++) {
+        struct nj_sub *s = atomic_load_explicit(&old->at[i], memory_order_relaxed);
+        if (s != NULL) {
+            s->list_pos = n;
+            atomic_store_explicit(&l->at[n++], s, memory_order_relaxed);
+        }
+    }
+    l->live = n;
+    atomic_store_explicit(&l->n, n, memory_order_relaxed);
+    return l;
+}
+
+static void list_add(struct sub_list *_Atomic *where, struct nj_sub *sub)
+{
+    struct sub_list *l = atomic_load_explicit(where, memory_order_relaxed);
+    struct sub_list *old = NULL;
+    if (l == NULL || atomic_load_explicit(&l->n, memory_order_relaxed) == l->cap) {
+        old = l;
+        l = list_rebuild(old, 1);
+    }
+    uint32_t n = atomic_load_explicit(&l->n, memory_order_relaxed);
+    sub->list_pos = n;
+    l->live++;
+    atomic_store_explicit(&l->at[n], sub, memory_order_release);
+    atomic_store_explicit(&l->n, n + 1, memory_order_release);
+    if (l != atomic_load_explicit(where, memory_order_relaxed)) {
+        atomic_store_explicit(where, l, memory_order_release);
+        defer_free(old != NULL ? &old->rcu : NULL);
+    }
+}
+
+/* True when the list is empty now (and gone). */
+static bool list_remove(struct sub_list *_Atomic *where, struct nj_sub *sub)
+{
+    struct sub_list *l = atomic_load_explicit(where, memory_order_relaxed);
+    atomic_store_explicit(&l->at[sub->list_pos], NULL, memory_order_release);
+    l->live--;
+    if (l->live == 0) {
+        atomic_store_explicit(where, NULL, memory_order_release);
+        defer_free(&l->rcu);
+        return true;
+    }
+    if (atomic_load_explicit(&l->n, memory_order_relaxed) > 8 &&
+        l->live * 4 < atomic_load_explicit(&l->n, memory_order_relaxed)) {
+        atomic_store_explicit(where, list_rebuild(l, 1), memory_order_release);
+        defer_free(&l->rcu);
+    }
+    return false;
+}
+
+static struct group *find_group(const struct group_set *set, const char *name, size_t len)
+{
+    for (uint32_t i = 0; set != NULL && i < set->n; i++) {
+        if (set->at[i]->name_len == len && memcmp(set->at[i]->name, name, len) == 0) {
+            return set->at[i];
+        }
+    }
+    return NULL;
+}
+
+static void set_replace(struct nj_index_node *node, struct group *add, struct group *drop)
+{
+    struct group_set *old = atomic_load_explicit(&node->groups, memory_order_relaxed);
+    uint32_t n = old != NULL ? old->n : 0;
+    struct group_set *set = nj_zalloc(sizeof(*set) + (n + 1) * sizeof(struct group *));
+    for (uint32_t i = 0; i < n; i++) {
+        if (old->at[i] != drop) {
+            set->at[set->n++] = old->at[i];
+        }
+    }
+    if (add != NULL) {
+        set->at[set->n++] = add;
+    }
+    if (set->n == 0) {
+        nj_dealloc(set);
+        set = NULL;
+    }
+    atomic_store_explicit(&node->groups, set, memory_order_release);
+    defer_free(old != NULL ? &old->rcu : NULL);
+}
+
+static void group_add(struct nj_index_node *node, struct nj_sub *sub)
+{
+    struct group_set *set = atomic_load_explicit(&node->groups, memory_order_relaxed);
+    struct group *g = find_group(set, nj_sub_queue(sub), sub->queue_len);
+    if (g != NULL) {
+        list_add(&g->list, sub);
+        return;
+    }
+    g = nj_zalloc(sizeof(*g) + sub->queue_len);
+    g->name_len = sub->queue_len;
+    memcpy(g->name, nj_sub_queue(sub), sub->queue_len);
+    list_add(&g->list, sub);
+    set_replace(node, g, NULL);
+}
+
+static void group_remove(struct nj_index_node *node, struct nj_sub *sub)
+{
+    struct group_set *set = atomic_load_explicit(&node->groups, memory_order_relaxed);
+    struct group *g = find_group(set, nj_sub_queue(sub), sub->queue_len);
+    if (list_remove(&g->list, sub)) {
+        set_replace(node, NULL, g);
+        defer_free(&g->rcu);
+    }
+}
+
+/* The node for one token below `parent`, made when missing. */
+static struct nj_index_node *descend(struct nj_index *ix, struct nj_index_node *parent,
+                                     const char *tok, size_t len)
+{
+    struct nj_index_node *_Atomic *wild = NULL;
+    if (len == 1 && tok[0] == '*') {
+        wild = &parent->star;
+    } else if (len == 1 && tok[0] == '>') {
+        wild = &parent->rest;
+    }
+    struct nj_index_node *n;
+    if (wild != NULL) {
+        n = atomic_load_explicit(wild, memory_order_relaxed);
+        if (n == NULL) {
+            n = node_new(parent, 0, tok, len);
+            atomic_store_explicit(wild, n, memory_order_release);
+        }
+        return n;
+    }
+    uint32_t h = hash_token(ix->seed, tok, len);
+    n = find_child(atomic_load_explicit(&parent->children, memory_order_relaxed), h, tok, len);
+    if (n == NULL) {
+        n = node_new(parent, h, tok, len);
+        child_insert(parent, n);
+    }
+    return n;
+}
+
+static bool node_is_empty(struct nj_index_node *n)
+{
+    return atomic_load_explicit(&n->children, memory_order_relaxed) == NULL &&
+           atomic_load_explicit(&n->star, memory_order_relaxed) == NULL &&
+           atomic_load_explicit(&n->rest, memory_order_relaxed) == NULL &&
+           atomic_load_explicit(&n->plain, memory_order_relaxed) == NULL &&
+           atomic_load_explicit(&n->groups, memory_order_relaxed) == NULL;
+}
+
+static void prune(struct nj_index *ix, struct nj_index_node *n)
+{
+    while (n != ix->root && node_is_empty(n)) {
+        struct nj_index_node *parent = n->parent;
+        if (atomic_load_explicit(&parent->star, memory_order_relaxed) == n) {
+            atomic_store_explicit(&parent->star, NULL, memory_order_release);
+        } else if (atomic_load_explicit(&parent->rest, memory_order_relaxed) == n) {
+            atomic_store_explicit(&parent->rest, NULL, memory_order_release);
+        } else {
+            child_remove(parent, n);
+        }
+        defer_free(&n->rcu);
+        n = parent;
+    }
+}
+
+static void changed(struct nj_index *ix, int64_t by)
+{
+    (void) atomic_fetch_add_explicit(&ix->count, (uint64_t) by, memory_order_relaxed);
+    (void) atomic_fetch_add_explicit(&ix->generation, 1, memory_order_acq_rel);
+}
+
+void nj_index_insert(struct nj_index *ix, struct nj_sub *sub)
+{
+    nj_lock(&ix->mu);
+    struct nj_index_node *n = ix->root;
+    const char *s = nj_sub_subject(sub);
+    for (size_t at = 0; at <= sub->subject_len;) {
+        const char *dot = memchr(s + at, '.', sub->subject_len - at);
+        size_t len = dot != NULL ? (size_t) (dot - (s + at)) : sub->subject_len - at;
+        n = descend(ix, n, s + at, len);
+        at += len + 1;
+    }
+    sub->node = n;
+    if (sub->queue_len > 0) {
+        group_add(n, sub);
+    } else {
+        list_add(&n->plain, sub);
+    }
+    changed(ix, 1);
+    nj_unlock(&ix->mu);
+}
+
+void nj_index_remove(struct nj_index *ix, struct nj_sub *sub)
+{
+    nj_lock(&ix->mu);
+    struct nj_index_node *n = sub->node;
+    if (sub->queue_len > 0) {
+        group_remove(n, sub);
+    } else {
+        (void) list_remove(&n->plain, sub);
+    }
+    prune(ix, n);
+    changed(ix, -1);
+    nj_unlock(&ix->mu);
+}
+
+uint64_t nj_index_generation(const struct nj_index *ix)
+{
+    return atomic_load_explicit(&ix->generation, memory_order_acquire);
+}
+
+uint64_t nj_index_count(const struct nj_index *ix)
+{
+    return atomic_load_explicit(&ix->count, memory_order_relaxed);
+}
+
+struct nj_index *nj_index_new(void)
+{
+    struct nj_index *ix = nj_zalloc(sizeof(*ix));
+    (void) pthread_mutex_init(&ix->mu, NULL);
+    nj_random(&ix->seed, sizeof(ix->seed));
+    ix->root = node_new(NULL, 0, "", 0);
+    atomic_store_explicit(&ix->generation, 1, memory_order_relaxed);
+    return ix;
+}
+
+static void free_tree(struct nj_index_node *n)
+{
+    if (n == NULL) {
+        return;
+    }
+    struct child_table *t = atomic_load_explicit(&n->children, memory_order_relaxed);
+    for (uint32_t i = 0; t != NULL && i <= t->mask; i++) {
+        struct nj_index_node *c = atomic_load_explicit(&t->at[i], memory_order_relaxed);
+        free_tree(c == GONE ? NULL : c);
+    }
+    free_tree(atomic_load_explicit(&n->star, memory_order_relaxed));
+    free_tree(atomic_load_explicit(&n->rest, memory_order_relaxed));
+    struct group_set *set = atomic_load_explicit(&n->groups, memory_order_relaxed);
+    for (uint32_t i = 0; set != NULL && i < set->n; i++) {
+        nj_dealloc(atomic_load_explicit(&set->at[i]->list, memory_order_relaxed));
+        nj_dealloc(set->at[i]);
+    }
+    nj_dealloc(set);
+    nj_dealloc(atomic_load_explicit(&n->plain, memory_order_relaxed));
+    nj_dealloc(t);
+    nj_dealloc(n);
+}
+
+void nj_index_free(struct nj_index **ip)
+{
+    struct nj_index *ix = *ip;
+    if (ix == NULL) {
+        return;
+    }
+    *ip = NULL;
+    free_tree(ix->root);
+    (void) pthread_mutex_destroy(&ix->mu);
+    nj_dealloc(ix);
+}
+
+/* ---- matching -------------------------------------------------------------------------------- */
+
+struct nj_matcher {
+    struct nj_match out;
+    uint32_t subs_cap;
+    uint32_t groups_cap;
+    /* groups met on the walk, before members of one name are put together */
+    const struct group **met;
+    uint32_t met_n;
+    uint32_t met_cap;
+    uint32_t met_nodes; /* nodes they came from: names differ within one */
+    uint64_t seed;
+    const char *subject;
+    size_t len;
+};
+
+struct nj_matcher *nj_matcher_new(void)
+{
+    return nj_zalloc(sizeof(struct nj_matcher));
+}
+
+void nj_matcher_free(struct nj_matcher **mp)
+{
+    struct nj_matcher *m = *mp;
+    if (m == NULL) {
+        return;
+    }
+    *mp = NULL;
+    nj_dealloc(m->out.subs);
+    nj_dealloc(m->out.groups);
+    nj_dealloc(m->met);
+    nj_dealloc(m);
+}
+
+static void push_sub(struct nj_matcher *m, struct nj_sub *s)
+{
+    if (m->out.total_n == m->subs_cap) {
+        m->subs_cap = m->subs_cap == 0 ? 16 : m->subs_cap * 2;
+        m->out.subs = nj_realloc(m->out.subs, m->subs_cap * sizeof(struct nj_sub *));
+    }
+    m->out.subs[m->out.total_n++] = s;
+}
+
+static void push_list(struct nj_matcher *m, const struct sub_list *l)
+{
+    uint32_t n = l != NULL ? atomic_load_explicit(&l->n, memory_order_acquire) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct nj_sub *s = atomic_load_explicit(&l->at[i], memory_order_acquire);
+        if (s != NULL) {
+            push_sub(m, s);
+        }
+    }
+}
+
+/* All that is subscribed at this very node. */
+static void collect(struct nj_matcher *m, const struct nj_index_node *n)
+{
+    push_list(m, atomic_load_explicit(&n->plain, memory_order_acquire));
+    const struct group_set *set = atomic_load_explicit(&n->groups, memory_order_acquire);
+    m->met_nodes += set != NULL;
+    for (uint32_t i = 0; set != NULL && i < set->n; i++) {
+        if (m->met_n == m->met_cap) {
+            m->met_cap = m->met_cap == 0 ? 8 : m->met_cap * 2;
+            m->met = nj_realloc(m->met, m->met_cap * sizeof(m->met[0]));
+        }
+        m->met[m->met_n++] = set->at[i];
+    }
+}
+
+/* Tokens from `at` on, below n.  Each node is visited at most once: its depth is its token. */
+static void walk(struct nj_matcher *m, const struct nj_index_node *n, size_t at)
+{
+    while (at <= m->len) {
+        const char *tok = m->subject + at;
+        const char *dot = memchr(tok, '.', m->len - at);
+        size_t len = dot != NULL ? (size_t) (dot - tok) : m->len - at;
+        const struct nj_index_node *rest = atomic_load_explicit(&n->rest, memory_order_acquire);
+        if (rest != NULL) {
+            collect(m, rest);
+        }
+        const struct nj_index_node *star = atomic_load_explicit(&n->star, memory_order_acquire);
+        const struct child_table *t = atomic_load_explicit(&n->children, memory_order_acquire);
+        const struct nj_index_node *child =
+            t == NULL ? NULL : find_child(t, hash_token(m->seed, tok, len), tok, len);
+        at += len + 1;
+        if (star != NULL && child != NULL) {
+            walk(m, star, at);
+            n = child;
+        } else if (star != NULL || child != NULL) {
+            n = star != NULL ? star : child;
+        } else {
+            return;
+        }
+    }
+    collect(m, n);
+}
+
+/* Members of one name, from wherever they were met, one after the other. */
+static void join_groups(struct nj_matcher *m)
+{
+    for (uint32_t i = 0; i < m->met_n; i++) {
+        const struct group *g = m->met[i];
+        if (g == NULL) {
+            continue;
+        }
+        uint32_t start = m->out.total_n;
+        uint32_t end = m->met_nodes == 1 ? i + 1 : m->met_n;
+        for (uint32_t j = i; j < end; j++) {
+            const struct group *o = m->met[j];
+            if (o != NULL && (o == g || (o->name_len == g->name_len &&
+                                         memcmp(o->name, g->name, g->name_len) == 0))) {
+                push_list(m, atomic_load_explicit(&o->list, memory_order_acquire));
+                m->met[j] = NULL;
+            }
+        }
+        if (m->out.total_n == start) {
+            continue;
+        }
+        if (m->out.groups_n == m->groups_cap) {
+            m->groups_cap = m->groups_cap == 0 ? 4 : m->groups_cap * 2;
+            m->out.groups = nj_realloc(m->out.groups,
+                                       m->groups_cap * sizeof(struct nj_match_group));
+        }
+        m->out.groups[m->out.groups_n++] =
+            (struct nj_match_group){ .start = start, .n = m->out.total_n - start };
+    }
+}
+
+static bool has_empty_token(const char *s, size_t len)
+{
+    return len == 0 || s[0] == '.' || s[len - 1] == '.' || memmem(s, len, "..", 2) != NULL;
+}
+
+const struct nj_match *nj_index_match(const struct nj_index *ix, struct nj_matcher *m,
+                                      const char *subject, size_t len)
+{
+    m->out.plain_n = 0;
+    m->out.total_n = 0;
+    m->out.groups_n = 0;
+    m->met_n = 0;
+    m->met_nodes = 0;
+    if (has_empty_token(subject, len)) {
+        return &m->out;
+    }
+    m->seed = ix->seed;
+    m->subject = subject;
+    m->len = len;
+    walk(m, ix->root, 0);
+    m->out.plain_n = m->out.total_n;
+    join_groups(m);
+    return &m->out;
+}
