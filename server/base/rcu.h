@@ -53,6 +53,13 @@ static inline void nj_rcu_offline(void)
     urcu_qsbr_thread_offline();
 }
 
+/* A turn ended and the next begins at once. */
+static inline void nj_rcu_quiescent(void)
+{
+    NJ_RCU_READER_DONE();
+    urcu_qsbr_quiescent_state();
+}
+
 /* Run fn(head) once no thread can still see what `head` is part of.  fn runs on a thread of the
  * library: it may free memory and touch atomics, nothing else. */
 void nj_rcu_defer(struct nj_rcu_head *head, void (*fn)(struct nj_rcu_head *));

@@ -1,0 +1,117 @@
+#include "io/batch.h"
+
+#include "base/alloc.h"
+#include "io/worker.h"
+
+#define KEEP_SPARE 64
+
+static struct nj_batch *batch_new(struct nj_worker *w, uint16_t to)
+{
+    struct nj_batch *b = w->spare;
+    if (b != NULL) {
+        w->spare = (struct nj_batch *) (void *) b->item.next;
+        w->spare_n--;
+    } else {
+        b = nj_zalloc(sizeof(*b));
+        b->cap = NJ_BATCH_ROOM;
+        b->bytes = nj_alloc(b->cap);
+    }
+    b->item.next = NULL;
+    b->item.run = NULL;
+    b->from = w->id;
+    b->to = to;
+    b->len = 0;
+    b->weight = 0;
+    return b;
+}
+
+struct nj_batch *nj_batch_open(struct nj_worker *w, uint16_t to)
+{
+    if (w->open[to] == NULL) {
+        w->open[to] = batch_new(w, to);
+    }
+    return w->open[to];
+}
+
+uint8_t *nj_batch_reserve(struct nj_batch *b, size_t n)
+{
+    n = (n + 7) & ~(size_t) 7;
+    if (b->len + n > b->cap) {
+        while (b->len + n > b->cap) {
+            b->cap *= 2;
+        }
+        b->bytes = nj_realloc(b->bytes, b->cap);
+    }
+    uint8_t *p = b->bytes + b->len;
+    b->len += n;
+    return p;
+}
+
+static void push(struct nj_worker *w, uint16_t to)
+{
+    struct nj_batch *b = w->open[to];
+    w->open[to] = NULL;
+    b->weight += b->len;
+    w->on_the_way[to] += b->weight;
+    nj_inbox_push(&w->set->at[to]->inbox, &b->item);
+}
+
+void nj_batch_seal(struct nj_worker *w, struct nj_batch *b, uint64_t extra_weight)
+{
+    b->weight += extra_weight;
+    if (b->len >= NJ_BATCH_ROOM) {
+        push(w, b->to);
+    }
+}
+
+void nj_batch_hand_over(struct nj_worker *w)
+{
+    for (uint16_t i = 0; i < w->set->n; i++) {
+        if (w->open[i] != NULL) {
+            push(w, i);
+        }
+    }
+}
+
+void nj_batch_send_home(struct nj_worker *w, struct nj_batch *b)
+{
+    struct nj_worker *src = w->set->at[b->from];
+    struct nj_item *head = atomic_load_explicit(&src->home, memory_order_relaxed);
+    do {
+        b->item.next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&src->home, &head, &b->item,
+                                                    memory_order_release, memory_order_relaxed));
+}
+
+static void come_home(struct nj_worker *w)
+{
+    if (atomic_load_explicit(&w->home, memory_order_relaxed) == NULL) {
+        return;
+    }
+    struct nj_item *it = atomic_exchange_explicit(&w->home, NULL, memory_order_acquire);
+    while (it != NULL) {
+        struct nj_batch *b = (struct nj_batch *) (void *) it;
+        it = it->next;
+        w->on_the_way[b->to] -= b->weight;
+        if (w->spare_n < KEEP_SPARE && b->cap <= NJ_BATCH_ROOM * 2) {
+            b->item.next = (struct nj_item *) (void *) w->spare;
+            w->spare = b;
+            w->spare_n++;
+        } else {
+            nj_dealloc(b->bytes);
+            nj_dealloc(b);
+        }
+    }
+}
+
+bool nj_batch_over_credit(struct nj_worker *w)
+{
+    come_home(w);
+    for (uint16_t i = 0; i < w->set->n; i++) {
+        uint64_t open = w->open[i] != NULL ? w->open[i]->len + w->open[i]->weight : 0;
+        if (w->on_the_way[i] + open > NJ_BATCH_CREDIT) {
+            return true;
+        }
+    }
+    return false;
+}

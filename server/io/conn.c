@@ -1,0 +1,414 @@
+#include "io/conn.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "io/batch.h"
+#include "io/tls_stream.h"
+
+#define IOV_MOST 64
+
+/* ---- poll set ---------------------------------------------------------------------------------- */
+
+static void watch(struct nj_conn *c, uint32_t events)
+{
+    if (c->watched == events || c->fd < 0) {
+        return;
+    }
+    if (events == 0) {
+        nj_worker_unwatch(c->worker, c->fd);
+    } else if (c->watched == 0) {
+        (void) nj_worker_watch(c->worker, c->fd, &c->source, events);
+    } else {
+        nj_worker_rewatch(c->worker, c->fd, &c->source, events);
+    }
+    c->watched = events;
+}
+
+/* A paused connection is out of the set: a hang-up would be reported again and again. */
+static void rewatch(struct nj_conn *c)
+{
+    uint32_t events = 0;
+    if (c->state == NJ_CONN_OPEN && !c->is_paused) {
+        events |= EPOLLIN;
+    }
+    if (c->wants_write && c->state != NJ_CONN_CLOSED) {
+        events |= EPOLLOUT;
+    }
+    watch(c, events);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+/* Plain bytes go up; what is not used while paused is kept. */
+static void feed(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    size_t used = c->ops->bytes(c, ptr, len);
+    if (used < len && c->state == NJ_CONN_OPEN) {
+        c->rest = nj_memdup(ptr + used, len - used);
+        c->rest_len = len - used;
+    }
+}
+
+static void input(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    if (c->tls != NULL) {
+        (void) nj_tls_stream_input(c, ptr, len);
+    } else {
+        feed(c, ptr, len);
+    }
+}
+
+static ssize_t read_socket(struct nj_conn *c, size_t *direct_out)
+{
+    struct nj_worker *w = c->worker;
+    uint8_t *to = NULL;
+    size_t room = c->tls == NULL && c->ops->direct != NULL ? c->ops->direct(c, &to) : 0;
+    ssize_t n;
+    do {
+        if (room > 0) {
+            struct iovec iov[2] = { { to, room }, { w->read_buf, NJ_READ_LEN } };
+            n = readv(c->fd, iov, 2);
+        } else {
+            n = recv(c->fd, w->read_buf, NJ_READ_LEN, 0);
+        }
+    } while (n < 0 && errno == EINTR);
+    *direct_out = n > 0 ? ((size_t) n < room ? (size_t) n : room) : 0;
+    return n;
+}
+
+static void do_read(struct nj_conn *c)
+{
+    size_t direct = 0;
+    ssize_t n = read_socket(c, &direct);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK) {
+            c->ops->ended(c, NJ_END_READ);
+        }
+        return;
+    }
+    if (n == 0) {
+        c->ops->ended(c, NJ_END_EOF);
+        return;
+    }
+    /* What made the peer send this may lie in the inbox: it goes first (promises P2 and P4). */
+    (void) nj_worker_drain(c->worker);
+    if (direct > 0 && c->state == NJ_CONN_OPEN) {
+        c->ops->direct_done(c, direct);
+    }
+    if ((size_t) n > direct && c->state == NJ_CONN_OPEN) {
+        input(c, c->worker->read_buf, (size_t) n - direct);
+    }
+}
+
+static void ready(struct nj_worker *w, struct nj_source *src, uint32_t events)
+{
+    struct nj_conn *c = (struct nj_conn *) (void *) src;
+    (void) w;
+    if (c->state == NJ_CONN_CLOSED) {
+        return;
+    }
+    if ((events & EPOLLOUT) != 0 || (c->state == NJ_CONN_FLUSHING && events != 0)) {
+        c->wants_write = false;
+        nj_conn_dirty(c);
+    }
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && c->state == NJ_CONN_OPEN &&
+        !c->is_paused) {
+        do_read(c);
+    }
+}
+
+/* ---- pausing -------------------------------------------------------------------------------------- */
+
+void nj_conn_pause(struct nj_conn *c, int64_t until_us)
+{
+    c->paused_until_us = until_us;
+    if (c->state != NJ_CONN_OPEN) {
+        return;
+    }
+    c->is_paused = true;
+    if (!c->on_paused_list && until_us != NJ_PAUSE_FOR_EVER) {
+        c->on_paused_list = true;
+        c->next_paused = c->worker->paused;
+        c->worker->paused = c;
+    }
+    rewatch(c);
+}
+
+void nj_conn_resume(struct nj_conn *c)
+{
+    c->is_paused = false; /* the list forgets it at its next walk */
+    c->paused_until_us = 0;
+    while (c->rest != NULL && !c->is_paused && c->state == NJ_CONN_OPEN) {
+        uint8_t *rest = c->rest;
+        size_t len = c->rest_len;
+        c->rest = NULL;
+        c->rest_len = 0;
+        feed(c, rest, len);
+        nj_dealloc(rest);
+    }
+    rewatch(c);
+}
+
+static bool resume_is_due(struct nj_conn *c, bool credit)
+{
+    if (c->paused_until_us == NJ_PAUSE_FOR_CREDIT) {
+        return credit;
+    }
+    return c->paused_until_us <= c->worker->now_us ||
+           (c->ops->may_resume != NULL && c->ops->may_resume(c));
+}
+
+void nj_conn_resume_due(struct nj_worker *w)
+{
+    struct nj_conn *c = w->paused;
+    if (c == NULL) {
+        return;
+    }
+    w->paused = NULL;
+    bool credit = !nj_batch_over_credit(w);
+    while (c != NULL) {
+        struct nj_conn *next = c->next_paused;
+        c->next_paused = NULL;
+        c->on_paused_list = false;
+        if (c->state == NJ_CONN_OPEN && c->is_paused) {
+            if (resume_is_due(c, credit)) {
+                nj_conn_resume(c);
+            } else {
+                nj_conn_pause(c, c->paused_until_us);
+            }
+        }
+        c = next;
+    }
+}
+
+/* ---- writing --------------------------------------------------------------------------------------- */
+
+uint64_t nj_conn_pending(const struct nj_conn *c)
+{
+    struct nj_slot *s = nj_slot_at(c->worker, c->slot);
+    return c->out.len + atomic_load_explicit(&s->inflight, memory_order_relaxed);
+}
+
+static void publish_queued(struct nj_conn *c)
+{
+    struct nj_slot *s = nj_slot_at(c->worker, c->slot);
+    atomic_store_explicit(&s->queued, c->out.len, memory_order_relaxed);
+}
+
+static void put_on_dirty_list(struct nj_conn *c)
+{
+    if (!c->is_dirty && !c->wants_write) {
+        c->is_dirty = true;
+        c->next_dirty = c->worker->dirty;
+        c->worker->dirty = c;
+    }
+}
+
+void nj_conn_dirty(struct nj_conn *c)
+{
+    if (c->state == NJ_CONN_CLOSED) {
+        return;
+    }
+    if (c->state == NJ_CONN_OPEN) {
+        publish_queued(c);
+        if (c->max_pending > 0 && c->out.len > c->max_pending) {
+            c->ops->ended(c, NJ_END_PENDING);
+            return;
+        }
+    }
+    put_on_dirty_list(c);
+}
+
+/* NJ_OK: the outbox is empty; NJ_WANT_WRITE: the socket is full; negative: it is broken. */
+static int flush_plain(struct nj_conn *c)
+{
+    while (c->out.len > 0) {
+        struct iovec iov[IOV_MOST];
+        size_t want = 0;
+        struct msghdr msg = { .msg_iov = iov };
+        msg.msg_iovlen = (size_t) nj_outbox_iov(&c->out, iov, IOV_MOST, &want);
+        ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+        if (n < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            return errno == EAGAIN || errno == EWOULDBLOCK ? NJ_WANT_WRITE : NJ_E_IO;
+        }
+        nj_outbox_consume(&c->out, &c->worker->pool, (size_t) n);
+        if ((size_t) n < want) {
+            return NJ_WANT_WRITE;
+        }
+    }
+    return NJ_OK;
+}
+
+/* The deadline is for the bytes that were queued when the flush began; once they are out, a new
+ * one begins for what has come since. */
+static void keep_deadline(struct nj_conn *c, size_t before, bool blocked)
+{
+    struct nj_timers *ts = &c->worker->timers;
+    c->flushed += before - c->out.len;
+    if (!blocked) {
+        c->goal = 0;
+        c->flushed = 0;
+        nj_timer_stop(ts, &c->write_timer);
+        return;
+    }
+    if (c->goal == 0 || (c->flushed >= c->goal && c->goal > 0)) {
+        c->goal = c->out.len > 0 ? c->out.len : 1;
+        c->flushed = 0;
+        nj_timer_start(ts, &c->write_timer, c->worker->now_us + c->write_deadline_us);
+    }
+}
+
+void nj_conn_flush(struct nj_conn *c)
+{
+    if (c->state == NJ_CONN_CLOSED) {
+        return;
+    }
+    size_t before = c->out.len;
+    int rc = c->tls != NULL ? nj_tls_stream_flush(c) : flush_plain(c);
+    publish_queued(c);
+    if (rc < 0) {
+        if (c->state == NJ_CONN_FLUSHING) {
+            nj_conn_close(c);
+        } else {
+            c->ops->ended(c, NJ_END_WRITE);
+        }
+        return;
+    }
+    c->wants_write = rc == NJ_WANT_WRITE;
+    keep_deadline(c, before, c->wants_write);
+    if (!c->wants_write && c->state == NJ_CONN_FLUSHING) {
+        nj_conn_close(c);
+        return;
+    }
+    rewatch(c);
+}
+
+void nj_conn_flush_dirty(struct nj_worker *w)
+{
+    while (w->dirty != NULL) {
+        struct nj_conn *c = w->dirty;
+        w->dirty = c->next_dirty;
+        c->next_dirty = NULL;
+        c->is_dirty = false;
+        nj_conn_flush(c);
+    }
+}
+
+static void on_write_deadline(struct nj_timer *t, void *arg)
+{
+    struct nj_conn *c = arg;
+    (void) t;
+    if (c->state == NJ_CONN_FLUSHING) {
+        nj_conn_close(c);
+        return;
+    }
+    c->goal = 0;
+    c->ops->ended(c, NJ_END_DEADLINE);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------- */
+
+void nj_conn_init(struct nj_conn *c, struct nj_worker *w, int fd, const struct nj_conn_ops *ops)
+{
+    c->source.ready = ready;
+    c->worker = w;
+    c->ops = ops;
+    c->fd = fd;
+    c->state = NJ_CONN_OPEN;
+    c->write_timer.fn = on_write_deadline;
+    c->write_timer.arg = c;
+    c->slot = nj_slot_take(w, c, &c->gen);
+    rewatch(c);
+}
+
+static void leave_slot(struct nj_conn *c)
+{
+    nj_slot_leave(c->worker, c->slot);
+}
+
+void nj_conn_close(struct nj_conn *c)
+{
+    if (c->state == NJ_CONN_CLOSED) {
+        return;
+    }
+    c->state = NJ_CONN_CLOSED;
+    leave_slot(c);
+    watch(c, 0);
+    nj_timer_stop(&c->worker->timers, &c->write_timer);
+    c->next_dead = c->worker->dead;
+    c->worker->dead = c;
+}
+
+void nj_conn_close_flushed(struct nj_conn *c)
+{
+    if (c->state != NJ_CONN_OPEN) {
+        return;
+    }
+    if (c->tls != NULL) {
+        nj_tls_stream_close_notify(c);
+    }
+    c->state = NJ_CONN_FLUSHING;
+    c->is_paused = false;
+    c->goal = c->out.len + 1;
+    c->flushed = 0;
+    nj_timer_start(&c->worker->timers, &c->write_timer, c->worker->now_us + c->write_deadline_us);
+    rewatch(c);
+    put_on_dirty_list(c);
+}
+
+/* Unread bytes would turn our close into a reset that can overtake the last answer. */
+static void close_socket(struct nj_conn *c)
+{
+    (void) recv(c->fd, c->worker->read_buf, NJ_READ_LEN, MSG_DONTWAIT);
+    (void) close(c->fd);
+    c->fd = -1;
+}
+
+static void forget_paused(struct nj_conn *c)
+{
+    for (struct nj_conn **at = &c->worker->paused; c->on_paused_list && *at != NULL;
+         at = &(*at)->next_paused) {
+        if (*at == c) {
+            *at = c->next_paused;
+            c->on_paused_list = false;
+            return;
+        }
+    }
+}
+
+static void forget_dirty(struct nj_conn *c)
+{
+    for (struct nj_conn **at = &c->worker->dirty; c->is_dirty && *at != NULL;
+         at = &(*at)->next_dirty) {
+        if (*at == c) {
+            *at = c->next_dirty;
+            c->is_dirty = false;
+            return;
+        }
+    }
+}
+
+void nj_conn_free_dead(struct nj_worker *w)
+{
+    while (w->dead != NULL) {
+        struct nj_conn *c = w->dead;
+        w->dead = c->next_dead;
+        forget_paused(c);
+        forget_dirty(c);
+        close_socket(c);
+        nj_outbox_clear(&c->out, &w->pool);
+        nj_tls_stream_free(c);
+        nj_dealloc(c->rest);
+        c->rest = NULL;
+        c->ops->gone(c);
+    }
+}

@@ -1,0 +1,116 @@
+/*
+ * conn.h: one connected socket with its stream (plain or TLS) and its outbox.
+ *
+ * Embedded as the first member of what the room above makes of it (struct nj_client).  Belongs to
+ * its worker.  Bytes go up through ops->bytes; the room above queues bytes in `out` and says
+ * nj_conn_dirty(); the worker writes at the end of the turn.
+ */
+#ifndef NJ_IO_CONN_H
+#define NJ_IO_CONN_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "io/outbox.h"
+#include "io/worker.h"
+
+struct nj_tls_stream;
+
+/* Why the socket itself ended; the room above has words for it. */
+enum nj_conn_end {
+    NJ_END_EOF,          /* the peer closed */
+    NJ_END_READ,         /* read error (reset) */
+    NJ_END_WRITE,        /* write error */
+    NJ_END_DEADLINE,     /* write deadline passed */
+    NJ_END_PENDING,      /* more than max_pending queued */
+    NJ_END_TLS           /* handshake or record failure; see nj_tls_stream_error */
+};
+
+struct nj_conn_ops {
+    /*
+     * Bytes of the peer, in order.  Returns how many were used: all, or fewer after it paused the
+     * connection (the rest is kept and offered again) or closed it.  Inside a turn.
+     */
+    size_t (*bytes)(struct nj_conn *c, const uint8_t *ptr, size_t len);
+    /* Where the next bytes may be read to directly (a large payload that is half here); returns
+     * the room, 0 for none.  Plain connections only; optional. */
+    size_t (*direct)(struct nj_conn *c, uint8_t **to_out);
+    void (*direct_done)(struct nj_conn *c, size_t n);
+    /* A producer stall: has the consumer caught up before its time?  Optional. */
+    bool (*may_resume)(struct nj_conn *c);
+    /* The TLS handshake is complete. */
+    void (*secured)(struct nj_conn *c);
+    /* The socket ended.  The room above decides the close reason and calls nj_conn_close(). */
+    void (*ended)(struct nj_conn *c, enum nj_conn_end why);
+    /* The connection is off its worker; free what is around it.  End of the turn. */
+    void (*gone)(struct nj_conn *c);
+};
+
+enum nj_conn_state {
+    NJ_CONN_OPEN,
+    NJ_CONN_FLUSHING, /* closing: nothing is read; ends when the outbox is empty or time is up */
+    NJ_CONN_CLOSED
+};
+
+struct nj_conn {
+    struct nj_source source; /* first */
+    struct nj_worker *worker;
+    const struct nj_conn_ops *ops;
+    int fd;
+    uint32_t slot, gen;
+    enum nj_conn_state state;
+    uint32_t watched; /* epoll events asked for */
+    bool is_dirty;
+    bool is_paused;
+    bool on_paused_list;
+    bool wants_write; /* the socket is full */
+    bool half_closed; /* the peer has sent FIN */
+    struct nj_outbox out;
+    struct nj_conn *next_dirty;
+    struct nj_conn *next_dead;
+    struct nj_conn *next_paused;
+    struct nj_tls_stream *tls; /* NULL: plain */
+    uint8_t *rest;             /* read but not used, while paused */
+    size_t rest_len;
+    int64_t paused_until_us; /* NJ_PAUSE_* or the end of a producer stall */
+    struct nj_timer write_timer;
+    uint64_t goal;     /* bytes of the flush under way; the deadline is for these */
+    uint64_t flushed;  /* of goal */
+    uint64_t max_pending;
+    int64_t write_deadline_us;
+    bool write_retry; /* write_timeout: retry */
+};
+
+/* Take the socket over.  `c` is zeroed memory of the room above with ops set. */
+void nj_conn_init(struct nj_conn *c, struct nj_worker *w, int fd, const struct nj_conn_ops *ops);
+
+/* Bytes were queued in c->out; publishes how many wait and checks max_pending. */
+void nj_conn_dirty(struct nj_conn *c);
+
+/* Write now what the socket takes.  Normally the worker does it at the end of the turn. */
+void nj_conn_flush(struct nj_conn *c);
+
+#define NJ_PAUSE_FOR_CREDIT INT64_C(0)
+#define NJ_PAUSE_FOR_EVER INT64_MAX /* until nj_conn_resume() */
+
+/* Stop reading: until credit is back, until the time has come, or until told to go on. */
+void nj_conn_pause(struct nj_conn *c, int64_t until_us);
+void nj_conn_resume(struct nj_conn *c);
+
+/*
+ * Leave.  flush: first send what is queued, within the write deadline.  The slot is given up at
+ * once; ops->gone comes at the end of a turn.  Repeatable.
+ */
+void nj_conn_close(struct nj_conn *c);
+void nj_conn_close_flushed(struct nj_conn *c);
+
+/* Bytes waiting for this connection: outbox and inboxes. */
+uint64_t nj_conn_pending(const struct nj_conn *c);
+
+/* For the worker's loop. */
+void nj_conn_resume_due(struct nj_worker *w);
+void nj_conn_flush_dirty(struct nj_worker *w);
+void nj_conn_free_dead(struct nj_worker *w);
+
+#endif
