@@ -51,8 +51,8 @@ static void fill_row(struct row *row, const struct nj_plugin_entry *e)
     row->cell[COL_KIND] = nj_strdup(nj_plugin_kind_name(e->kind));
     row->cell[COL_NAME] = nj_strdup(e->name);
     row->cell[COL_VERSION] = nj_strdup(e->plugin->version);
-    row->cell[COL_ABI] = nj_strprintf("%u.%u", (unsigned) e->plugin->abi_major,
-                                      (unsigned) e->plugin->abi_minor);
+    row->cell[COL_ABI] =
+        nj_strprintf("%u.%u", (unsigned) e->plugin->abi_major, (unsigned) e->plugin->abi_minor);
     row->cell[COL_LIBRARY] = library_text(p);
     row->cell[COL_FILE] = nj_strdup(e->path);
     row->caps = p->caps();
@@ -79,7 +79,7 @@ static void print_caps(FILE *to, uint64_t caps)
 
 static void print_rows(FILE *to, struct row *rows, size_t rows_n)
 {
-    static const char *const titles[COL_COUNT] = { "KIND", "NAME", "VERSION",
+    static const char *const titles[COL_COUNT] = { "KIND", "NAME",    "VERSION",
                                                    "ABI",  "LIBRARY", "FILE" };
     size_t widths[COL_COUNT];
 

@@ -43,8 +43,8 @@ static int check_owner(const struct stat *st, const char *what, struct nj_error 
                             what, (unsigned long) st->st_uid, (unsigned long) geteuid());
     }
     if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return nj_error_set(err, NJ_E_DENIED, "%s is writable by group or others (mode %04o)",
-                            what, (unsigned) (st->st_mode & 07777));
+        return nj_error_set(err, NJ_E_DENIED, "%s is writable by group or others (mode %04o)", what,
+                            (unsigned) (st->st_mode & 07777));
     }
     return NJ_OK;
 }
@@ -192,17 +192,17 @@ struct slot {
 
 #define TLS_SLOT(slot)                                                                             \
     {                                                                                              \
-        #slot, offsetof(struct nj_tls_provider, slot)                                              \
+        .name = #slot, .offset = offsetof(struct nj_tls_provider, slot)                            \
     }
 
 /* What a provider of ABI 0.1 cannot do without.  The rest is asked for with NJ_TLS_HAS(). */
 static const struct slot tls_required[] = {
-    TLS_SLOT(init),         TLS_SLOT(fini),       TLS_SLOT(about),     TLS_SLOT(caps),
-    TLS_SLOT(ctx_new),      TLS_SLOT(ctx_ref),    TLS_SLOT(ctx_unref), TLS_SLOT(accept),
-    TLS_SLOT(dial),         TLS_SLOT(handshake),  TLS_SLOT(open),      TLS_SLOT(has_plain),
-    TLS_SLOT(seal),         TLS_SLOT(close_notify), TLS_SLOT(abort),   TLS_SLOT(in_eof),
-    TLS_SLOT(info),         TLS_SLOT(peer_chain), TLS_SLOT(drop_peer), TLS_SLOT(error),
-    TLS_SLOT(free),         TLS_SLOT(verify_chain), TLS_SLOT(crypto),
+    TLS_SLOT(init),    TLS_SLOT(fini),         TLS_SLOT(about),     TLS_SLOT(caps),
+    TLS_SLOT(ctx_new), TLS_SLOT(ctx_ref),      TLS_SLOT(ctx_unref), TLS_SLOT(accept),
+    TLS_SLOT(dial),    TLS_SLOT(handshake),    TLS_SLOT(open),      TLS_SLOT(has_plain),
+    TLS_SLOT(seal),    TLS_SLOT(close_notify), TLS_SLOT(abort),     TLS_SLOT(in_eof),
+    TLS_SLOT(info),    TLS_SLOT(peer_chain),   TLS_SLOT(drop_peer), TLS_SLOT(error),
+    TLS_SLOT(free),    TLS_SLOT(verify_chain), TLS_SLOT(crypto),
 };
 
 static int check_tls_table(const void *iface, struct nj_error *err)

@@ -50,7 +50,8 @@ static struct nj_plugin_entry *add_entry(struct nj_registry *reg, uint32_t kind,
     e->kind = kind;
     e->name = name;
     e->path = path;
-    reg->entries = nj_realloc(reg->entries, (reg->entries_n + 1) * sizeof(struct nj_plugin_entry *));
+    reg->entries =
+        nj_realloc(reg->entries, (reg->entries_n + 1) * sizeof(struct nj_plugin_entry *));
     reg->entries[reg->entries_n++] = e;
     return e;
 }

@@ -120,8 +120,8 @@ static const char *built(const char *variable, const char *otherwise)
 /* Put a plug-in of the shelf into dir as nj_tls_NAME.so. */
 static void place_as(const char *module, const char *dir, const char *name)
 {
-    char *from = nj_strprintf("%s/tests/unit/shelf/.libs/%s.so", built("NJ_TEST_BUILDDIR", "."),
-                              module);
+    char *from =
+        nj_strprintf("%s/tests/unit/shelf/.libs/%s.so", built("NJ_TEST_BUILDDIR", "."), module);
     char *to = nj_strprintf("%s/nj_tls_%s.so", dir, name);
     copy_file(from, to);
     nj_dealloc(from);
@@ -268,7 +268,9 @@ static void assert_refused(const char *name, const char *text)
 START_TEST(a_file_that_is_no_elf_object_gives_the_linkers_reason)
 {
     char *path = nj_strprintf("%s/nj_tls_text.so", one);
-    write_text(path, "this is not a shared object, and it would not be one either if it were even longer\n");
+    write_text(
+        path,
+        "this is not a shared object, and it would not be one either if it were even longer\n");
 
     assert_refused("text", "nj_tls_text.so: cannot be loaded: invalid ELF header");
 
@@ -412,8 +414,8 @@ START_TEST(an_unknown_name_is_answered_with_where_and_what_there_is)
 
     ck_assert_int_eq(nj_registry_tls(reg, "x", &p, &err), NJ_E_NOT_FOUND);
 
-    char *want = nj_strprintf("tls provider \"x\" not found in %s, %s; found: wolfssl, gnutls", one,
-                              two);
+    char *want =
+        nj_strprintf("tls provider \"x\" not found in %s, %s; found: wolfssl, gnutls", one, two);
     ck_assert_str_eq(err.text, want);
     nj_dealloc(want);
     nj_registry_close(&reg);
@@ -459,7 +461,8 @@ START_TEST(a_name_with_a_slash_never_reaches_the_file_system)
 
     ck_assert_int_eq(nj_registry_tls(reg, "../one/alpha", &p, &err), NJ_E_INVALID);
 
-    ck_assert_str_eq(err.text, "tls provider \"../one/alpha\": names are made of a-z, 0-9, _ and -");
+    ck_assert_str_eq(err.text,
+                     "tls provider \"../one/alpha\": names are made of a-z, 0-9, _ and -");
     nj_registry_close(&reg);
 }
 END_TEST
