@@ -1,5 +1,6 @@
 #include "base/alloc.h"
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +66,21 @@ char *nj_strndup(const char *s, size_t len)
 char *nj_strdup(const char *s)
 {
     return nj_strndup(s, strlen(s));
+}
+
+char *nj_strprintf(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int len = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    size_t cap = len < 0 ? 1 : (size_t) len + 1;
+    char *text = nj_alloc(cap);
+    text[0] = '\0';
+    va_start(ap, fmt);
+    (void) vsnprintf(text, cap, fmt, ap);
+    va_end(ap);
+    return text;
 }
 
 void nj_dealloc(void *ptr)

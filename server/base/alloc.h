@@ -14,6 +14,7 @@ void *nj_calloc(size_t count, size_t len);   /* zeroed; count * len is checked *
 void *nj_realloc(void *ptr, size_t new_len); /* as realloc(3) */
 char *nj_strdup(const char *s);
 char *nj_strndup(const char *s, size_t len); /* NUL is added; bytes are copied as they are */
+char *nj_strprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *nj_memdup(const void *p, size_t len);
 void nj_dealloc(void *ptr); /* NULL is fine */
 

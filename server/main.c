@@ -1,0 +1,8 @@
+/* main.c: start and stop. */
+#include <stdio.h>
+
+int main(void)
+{
+    (void) printf("natterjack: v%s\n", NJ_VERSION);
+    return 0;
+}

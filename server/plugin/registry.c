@@ -1,0 +1,390 @@
+#include "plugin/registry.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "plugin/host.h"
+#include "plugin/loader.h"
+
+#define TLS_PREFIX "nj_tls_"
+#define SUFFIX ".so"
+#define NAME_MAX_LEN 64
+
+struct nj_registry {
+    /* all immutable after start */
+    char **dirs;  /* as the user wrote them, for messages */
+    char **reals; /* resolved; NULL where that failed */
+    size_t dirs_n;
+    struct nj_plugin_entry **entries;
+    size_t entries_n;
+    size_t inits_n; /* how often a host table was given away */
+};
+
+static const struct nj_tls_provider *tls_table(const struct nj_plugin_entry *e)
+{
+    return e->plugin != NULL && e->kind == NJ_PLUGIN_TLS ? e->plugin->iface : NULL;
+}
+
+static struct nj_plugin_entry *find_entry(const struct nj_registry *reg, uint32_t kind,
+                                          const char *name)
+{
+    for (size_t i = 0; i < reg->entries_n; i++) {
+        struct nj_plugin_entry *e = reg->entries[i];
+        if (e->kind == kind && e->name != NULL && strcmp(e->name, name) == 0) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static struct nj_plugin_entry *add_entry(struct nj_registry *reg, uint32_t kind, char *name,
+                                         char *path)
+{
+    struct nj_plugin_entry *e = nj_zalloc(sizeof(*e));
+    e->kind = kind;
+    e->name = name;
+    e->path = path;
+    reg->entries =
+        nj_realloc(reg->entries, (reg->entries_n + 1) * sizeof(struct nj_plugin_entry *));
+    reg->entries[reg->entries_n++] = e;
+    return e;
+}
+
+static void free_entry(struct nj_plugin_entry *e)
+{
+    nj_dealloc(e->name);
+    nj_dealloc(e->path);
+    nj_dealloc(e->refused);
+    nj_dealloc(e);
+}
+
+/* ---- loading ---------------------------------------------------------------------------------- */
+
+static int init_tls(struct nj_registry *reg, const struct nj_plugin *plugin, struct nj_error *err)
+{
+    const struct nj_tls_provider *p = plugin->iface;
+    struct nj_error why = NJ_ERROR_INIT;
+
+    if (reg->inits_n == NJ_PLUGINS_MAX) {
+        return nj_error_set(err, NJ_E_LIMIT, "more than %d plug-ins", NJ_PLUGINS_MAX);
+    }
+    /* plugin->name is static in the plug-in, which is never unloaded. */
+    int rc = p->init(nj_host_table(reg->inits_n++, plugin->name), &why);
+    if (rc < 0) {
+        return nj_error_set(err, rc, "its init failed: %s",
+                            why.text[0] != '\0' ? why.text : "no reason given");
+    }
+    return NJ_OK;
+}
+
+static void load_entry(struct nj_registry *reg, struct nj_plugin_entry *e, const char *real_dir,
+                       const char *file)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    const struct nj_plugin *plugin = NULL;
+    int rc = nj_plugin_load(real_dir, file, e->kind, e->name, &plugin, &err);
+    if (rc == NJ_OK) {
+        rc = init_tls(reg, plugin, &err);
+        if (rc < 0) {
+            nj_error_prefix(&err, e->path);
+        }
+    }
+    if (rc < 0) {
+        e->refused = nj_strdup(err.text);
+    } else {
+        e->plugin = plugin;
+    }
+}
+
+/* The NAME of nj_tls_NAME.so, or NULL when the file is not called so. */
+static char *name_of_file(const char *file)
+{
+    size_t len = strlen(file);
+    size_t fixed = strlen(TLS_PREFIX) + strlen(SUFFIX);
+    if (len <= fixed || strncmp(file, TLS_PREFIX, strlen(TLS_PREFIX)) != 0 ||
+        strcmp(file + len - strlen(SUFFIX), SUFFIX) != 0) {
+        return NULL;
+    }
+    return nj_strndup(file + strlen(TLS_PREFIX), len - fixed);
+}
+
+static void take_file(struct nj_registry *reg, const char *real_dir, const char *file)
+{
+    char *name = name_of_file(file);
+    if (name == NULL) {
+        return;
+    }
+    const struct nj_plugin_entry *first = find_entry(reg, NJ_PLUGIN_TLS, name);
+    struct nj_plugin_entry *e =
+        add_entry(reg, NJ_PLUGIN_TLS, name, nj_strprintf("%s/%s", real_dir, file));
+    if (!nj_plugin_name_valid(name) || strlen(name) > NAME_MAX_LEN) {
+        e->refused = nj_strprintf("%s: names are made of a-z, 0-9, _ and -, %d at most", e->path,
+                                  NAME_MAX_LEN);
+    } else if (first != NULL) {
+        e->refused = nj_strprintf("%s: not used, %s comes first", e->path, first->path);
+    } else {
+        load_entry(reg, e, real_dir, file);
+    }
+}
+
+/* ---- looking ---------------------------------------------------------------------------------- */
+
+static void refuse_dir(struct nj_registry *reg, const char *dir, const char *why)
+{
+    add_entry(reg, 0, NULL, nj_strdup(dir))->refused = nj_strdup(why);
+}
+
+static void scan_dir(struct nj_registry *reg, const char *real_dir)
+{
+    struct dirent **files = NULL;
+    int n = scandir(real_dir, &files, NULL, alphasort);
+    if (n < 0) {
+        char *why = nj_strprintf("%s: %s", real_dir, strerror(errno));
+        refuse_dir(reg, real_dir, why);
+        nj_dealloc(why);
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        take_file(reg, real_dir, files[i]->d_name);
+        free(files[i]);
+    }
+    free(files);
+}
+
+static bool searched(const struct nj_registry *reg, const char *real_dir)
+{
+    for (size_t i = 0; i < reg->dirs_n; i++) {
+        if (reg->reals[i] != NULL && strcmp(reg->reals[i], real_dir) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_dir(struct nj_registry *reg, const char *dir, char *real)
+{
+    size_t n = reg->dirs_n + 1;
+    reg->dirs = nj_realloc(reg->dirs, n * sizeof(char *));
+    reg->reals = nj_realloc(reg->reals, n * sizeof(char *));
+    reg->dirs[reg->dirs_n] = nj_strdup(dir);
+    reg->reals[reg->dirs_n] = real;
+    reg->dirs_n = n;
+}
+
+static void take_dir(struct nj_registry *reg, const char *dir, bool must_exist)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    char *real = NULL;
+    int rc = nj_plugin_dir_resolve(dir, &real, &err);
+    if (rc < 0) {
+        note_dir(reg, dir, NULL);
+        if (rc != NJ_E_NOT_FOUND || must_exist) {
+            refuse_dir(reg, dir, err.text);
+        }
+    } else if (searched(reg, real)) {
+        nj_dealloc(real);
+    } else {
+        note_dir(reg, dir, real);
+        scan_dir(reg, real);
+    }
+}
+
+static int open_registry(const char *const *dirs, size_t dirs_n, const char *built_in,
+                         struct nj_registry **reg_out, struct nj_error *err)
+{
+    int rc = nj_loader_init(err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct nj_registry *reg = nj_zalloc(sizeof(*reg));
+    for (size_t i = 0; i < dirs_n; i++) {
+        take_dir(reg, dirs[i], true);
+    }
+    if (built_in != NULL) {
+        take_dir(reg, built_in, false);
+    }
+    *reg_out = reg;
+    return NJ_OK;
+}
+
+int nj_registry_open(const char *const *dirs, size_t dirs_n, struct nj_registry **reg_out,
+                     struct nj_error *err)
+{
+    return open_registry(dirs, dirs_n, NJ_PLUGIN_DIR, reg_out, err);
+}
+
+int nj_registry_open_only(const char *const *dirs, size_t dirs_n, struct nj_registry **reg_out,
+                          struct nj_error *err)
+{
+    return open_registry(dirs, dirs_n, NULL, reg_out, err);
+}
+
+void nj_registry_close(struct nj_registry **regp)
+{
+    struct nj_registry *reg = *regp;
+    if (reg == NULL) {
+        return;
+    }
+    *regp = NULL;
+    for (size_t i = 0; i < reg->entries_n; i++) {
+        const struct nj_tls_provider *p = tls_table(reg->entries[i]);
+        if (p != NULL) {
+            p->fini();
+        }
+        free_entry(reg->entries[i]);
+    }
+    for (size_t i = 0; i < reg->dirs_n; i++) {
+        nj_dealloc(reg->dirs[i]);
+        nj_dealloc(reg->reals[i]);
+    }
+    nj_dealloc(reg->entries);
+    nj_dealloc(reg->dirs);
+    nj_dealloc(reg->reals);
+    nj_dealloc(reg);
+}
+
+void nj_registry_log_refused(const struct nj_registry *reg)
+{
+    for (size_t i = 0; i < reg->entries_n; i++) {
+        if (reg->entries[i]->refused != NULL) {
+            nj_log_warn("plug-in refused: %s", reg->entries[i]->refused);
+        }
+    }
+}
+
+/* ---- asking ----------------------------------------------------------------------------------- */
+
+static void put_dirs(const struct nj_registry *reg, struct nj_buf *b)
+{
+    for (size_t i = 0; i < reg->dirs_n; i++) {
+        (void) nj_buf_printf(b, "%s%s", i == 0 ? "" : ", ", reg->dirs[i]);
+    }
+    /* A file may be there and yet not seen. */
+    for (size_t i = 0; i < reg->entries_n; i++) {
+        if (reg->entries[i]->name == NULL) {
+            (void) nj_buf_printf(b, "; not searched: %s", reg->entries[i]->refused);
+        }
+    }
+}
+
+static void put_found(const struct nj_registry *reg, struct nj_buf *b)
+{
+    const char *before = "; found: ";
+    for (size_t i = 0; i < reg->entries_n; i++) {
+        if (tls_table(reg->entries[i]) != NULL) {
+            (void) nj_buf_printf(b, "%s%s", before, reg->entries[i]->name);
+            before = ", ";
+        }
+    }
+}
+
+static int say_not_found(const struct nj_registry *reg, const char *name, struct nj_error *err)
+{
+    struct nj_buf b;
+    nj_buf_init(&b, SIZE_MAX - 1);
+    if (name == NULL) {
+        (void) nj_buf_puts(&b, "no tls provider found in ");
+    } else {
+        (void) nj_buf_printf(&b, "tls provider \"%.64s\" not found in ", name);
+    }
+    put_dirs(reg, &b);
+    put_found(reg, &b);
+    int rc = nj_error_set(err, NJ_E_NOT_FOUND, "%s", b.ptr);
+    nj_buf_free(&b);
+    return rc;
+}
+
+static int find_default(const struct nj_registry *reg, const struct nj_plugin_entry **entry_out,
+                        struct nj_error *err)
+{
+    static const char *const wanted[] = { "gnutls", "wolfssl" };
+    const struct nj_plugin_entry *refused = NULL;
+
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        const struct nj_plugin_entry *e = find_entry(reg, NJ_PLUGIN_TLS, wanted[i]);
+        if (e != NULL && e->plugin != NULL) {
+            *entry_out = e;
+            return NJ_OK;
+        }
+        if (e != NULL && refused == NULL) {
+            refused = e;
+        }
+    }
+    if (refused != NULL) {
+        return nj_error_set(err, NJ_E_ABI, "no tls provider can be used: %s", refused->refused);
+    }
+    return say_not_found(reg, NULL, err);
+}
+
+int nj_registry_tls(const struct nj_registry *reg, const char *name,
+                    const struct nj_tls_provider **provider_out, struct nj_error *err)
+{
+    const struct nj_plugin_entry *e = NULL;
+    if (name == NULL) {
+        int rc = find_default(reg, &e, err);
+        if (rc < 0) {
+            return rc;
+        }
+    } else if (!nj_plugin_name_valid(name)) {
+        return nj_error_set(err, NJ_E_INVALID,
+                            "tls provider \"%.64s\": names are made of a-z, 0-9, _ and -", name);
+    } else {
+        e = find_entry(reg, NJ_PLUGIN_TLS, name);
+    }
+    if (e == NULL) {
+        return say_not_found(reg, name, err);
+    }
+    if (e->plugin == NULL) {
+        return nj_error_set(err, NJ_E_ABI, "tls provider \"%s\" cannot be used: %s", e->name,
+                            e->refused);
+    }
+    *provider_out = tls_table(e);
+    return NJ_OK;
+}
+
+const char *nj_registry_tls_name(const struct nj_registry *reg,
+                                 const struct nj_tls_provider *provider)
+{
+    for (size_t i = 0; i < reg->entries_n; i++) {
+        if (provider != NULL && tls_table(reg->entries[i]) == provider) {
+            return reg->entries[i]->name;
+        }
+    }
+    return NULL;
+}
+
+void nj_registry_thread_attach(const struct nj_registry *reg)
+{
+    for (size_t i = 0; i < reg->entries_n; i++) {
+        const struct nj_tls_provider *p = tls_table(reg->entries[i]);
+        if (p != NULL && NJ_TLS_HAS(p, thread_attach)) {
+            p->thread_attach();
+        }
+    }
+}
+
+void nj_registry_thread_detach(const struct nj_registry *reg)
+{
+    for (size_t i = 0; i < reg->entries_n; i++) {
+        const struct nj_tls_provider *p = tls_table(reg->entries[i]);
+        if (p != NULL && NJ_TLS_HAS(p, thread_detach)) {
+            p->thread_detach();
+        }
+    }
+}
+
+size_t nj_registry_count(const struct nj_registry *reg)
+{
+    return reg->entries_n;
+}
+
+const struct nj_plugin_entry *nj_registry_entry(const struct nj_registry *reg, size_t i)
+{
+    return reg->entries[i];
+}

@@ -1,0 +1,70 @@
+/*
+ * registry.h: the plug-ins of this process.
+ *
+ * All plug-ins of the search path are loaded and initialised at the start, before there are other
+ * threads; a reload may therefore choose any of them.  What does not fit is kept with its reason
+ * and does no harm until a configuration asks for it.
+ *
+ * The names of files: nj_tls_NAME.so.  Of two files with one name the first directory's is used,
+ * also when it does not fit: a later one never steps in for it.
+ */
+#ifndef NJ_PLUGIN_REGISTRY_H
+#define NJ_PLUGIN_REGISTRY_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "natterjack/plugin.h"
+#include "natterjack/tls.h"
+
+struct nj_registry;
+
+/* One file, or one directory that could not be used (then name is NULL). */
+struct nj_plugin_entry {
+    uint32_t kind;                  /* NJ_PLUGIN_*; 0 for a directory */
+    char *name;                     /* as the file name says */
+    char *path;                     /* absolute where it exists */
+    char *refused;                  /* why it is not in use; NULL when it is */
+    const struct nj_plugin *plugin; /* NULL when refused */
+};
+
+/*
+ * Look through `dirs` in order and then the built-in directory.  Succeeds with whatever was
+ * found, nothing included; fails only when libltdl cannot be started.  Main thread, before others
+ * are started.
+ */
+int nj_registry_open(const char *const *dirs, size_t dirs_n, struct nj_registry **reg_out,
+                     struct nj_error *err);
+
+/* The same without the built-in directory. */
+int nj_registry_open_only(const char *const *dirs, size_t dirs_n, struct nj_registry **reg_out,
+                          struct nj_error *err);
+
+/* Providers' fini, after all other threads have ended.  The code stays loaded.  Sets NULL. */
+void nj_registry_close(struct nj_registry **regp);
+
+/* One warning for each file and directory that was refused. */
+void nj_registry_log_refused(const struct nj_registry *reg);
+
+/*
+ * The provider called `name`; NULL asks for the default, gnutls, else wolfssl.  Borrowed until
+ * nj_registry_close().  Any thread.  On failure:
+ *   tls provider "x" not found in DIR, DIR; found: gnutls, wolfssl
+ *   tls provider "gnutls" cannot be used: FILE: reason
+ *   no tls provider found in DIR, DIR
+ */
+int nj_registry_tls(const struct nj_registry *reg, const char *name,
+                    const struct nj_tls_provider **provider_out, struct nj_error *err);
+
+/* The name under which a provider was found; NULL when it is none of ours. */
+const char *nj_registry_tls_name(const struct nj_registry *reg,
+                                 const struct nj_tls_provider *provider);
+
+/* Each thread that uses sessions, at its start and its end: walks all providers. */
+void nj_registry_thread_attach(const struct nj_registry *reg);
+void nj_registry_thread_detach(const struct nj_registry *reg);
+
+/* What there is, in search order. */
+size_t nj_registry_count(const struct nj_registry *reg);
+const struct nj_plugin_entry *nj_registry_entry(const struct nj_registry *reg, size_t i);
+
+#endif
