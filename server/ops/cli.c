@@ -175,16 +175,13 @@ static int list_plugins(struct cli *c, const char *path)
 
 /* --- start --- */
 
-static int refuse_unserved(const struct nj_options *o, struct nj_error *err)
+static int refuse_unserved(const struct cli *c)
 {
-    struct nj_buf text;
-    nj_buf_init(&text, SIZE_MAX);
-    for (size_t i = 0; i < o->unserved_n; i++) {
-        (void) nj_buf_printf(&text, "%s%s", i > 0 ? "\n" : "", o->unserved[i]);
+    int status = GO_ON;
+    for (size_t i = 0; i < c->options.unserved_n; i++) {
+        status = fail(c, c->options.unserved[i]);
     }
-    int rc = text.len == 0 ? NJ_OK : nj_error_set(err, NJ_E_UNSUPPORTED, "%s", text.ptr);
-    nj_buf_free(&text);
-    return rc;
+    return status;
 }
 
 int nj_cli_check_start(const struct nj_options *o, struct nj_error *err)
@@ -206,7 +203,7 @@ int nj_cli_check_start(const struct nj_options *o, struct nj_error *err)
     if (o->server_name != NULL && strchr(o->server_name, ' ') != NULL) {
         return nj_error_set(err, NJ_E_INVALID, "server name cannot contain spaces");
     }
-    return refuse_unserved(o, err);
+    return NJ_OK;
 }
 
 static int open_log(const struct nj_options *o)
@@ -248,6 +245,10 @@ static int start(struct cli *c, const char *path)
     }
     if (nj_cli_check_start(&c->options, &err) < 0) {
         return fail(c, err.text);
+    }
+    status = refuse_unserved(c);
+    if (status != GO_ON) {
+        return status;
     }
     status = open_log(&c->options);
     if (status != GO_ON) {

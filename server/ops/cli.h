@@ -33,10 +33,7 @@ struct nj_cli_hooks {
 /* Returns the exit status.  Secrets in argv are overwritten. */
 int nj_cli_run(int argc, char **argv, const struct nj_cli_hooks *hooks);
 
-/*
- * What only a start looks at, -t does not: options that contradict each other, and those that are
- * known but not served.  The text may hold several lines.
- */
+/* Options that contradict each other: what a start looks at and -t does not. */
 int nj_cli_check_start(const struct nj_options *o, struct nj_error *err);
 
 #endif

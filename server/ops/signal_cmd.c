@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/quote.h"
+#include "base/version.h"
 #include "natterjack/plugin.h"
 
 #define PID_FILE_MAX_LEN 4096
@@ -87,7 +88,11 @@ static bool is_server(pid_t pid, const char *program)
     if (!read_start(path, comm, sizeof(comm))) {
         return false; /* has gone meanwhile */
     }
-    return strncmp(comm, program, COMM_LEN) == 0 || runs_our_file(pid);
+    if (strncmp(comm, program, COMM_LEN) == 0) {
+        return true;
+    }
+    bool other_name = strcmp(comm, NJ_PROGRAM) == 0 || strcmp(comm, NJ_REFERENCE_PROGRAM) == 0;
+    return other_name && runs_our_file(pid);
 }
 
 static int compare_pids(const void *a, const void *b)

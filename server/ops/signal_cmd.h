@@ -10,8 +10,8 @@ struct nj_error;
 int nj_signal_number(const char *word);
 
 /*
- * Processes other than this one that are named `program`, or that run the very file this process
- * runs, whatever they are named.  In ascending order; the caller frees *pids_out (nj_dealloc).
+ * Processes other than this one that are named `program`, or that bear the other of our two names
+ * (natterjack, nats-server) and run the very file this process runs.  In ascending order; the caller frees *pids_out (nj_dealloc).
  * NJ_E_IO when /proc cannot be read.
  */
 int nj_signal_find(const char *program, pid_t **pids_out, size_t *n_out, struct nj_error *err);
