@@ -47,7 +47,7 @@ static struct {
     int wake_fd;               /* immutable while running */
     pthread_t thread;          /* main thread */
 
-    pthread_mutex_t mu;       /* never taken by nj_log(): writer, flush, open, reopen */
+    pthread_mutex_t mu; /* never taken by nj_log(): writer, flush, open, reopen */
     pthread_cond_t written_cv;
     uint64_t written; /* under mu: ring positions below are in the file */
 } lg = {
@@ -81,9 +81,9 @@ static void put_label(struct nj_buf *out, enum nj_log_level level, uint32_t styl
         const char *label;
         const char *colour;
     } labels[] = {
-        [NJ_LVL_TRC] = { "TRC", "33" },   [NJ_LVL_DBG] = { "DBG", "36" },
-        [NJ_LVL_INF] = { "INF", "32" },   [NJ_LVL_WRN] = { "WRN", "0;93" },
-        [NJ_LVL_ERR] = { "ERR", "31" },   [NJ_LVL_FTL] = { "FTL", "31" },
+        [NJ_LVL_TRC] = { "TRC", "33" }, [NJ_LVL_DBG] = { "DBG", "36" },
+        [NJ_LVL_INF] = { "INF", "32" }, [NJ_LVL_WRN] = { "WRN", "0;93" },
+        [NJ_LVL_ERR] = { "ERR", "31" }, [NJ_LVL_FTL] = { "FTL", "31" },
     };
     if ((style & STYLE_COLOUR) != 0) {
         (void) nj_buf_printf(out, "[\x1b[%sm%s\x1b[0m] ", labels[level].colour,

@@ -49,7 +49,8 @@ int nj_quote(struct nj_buf *b, const char *s, size_t len)
     for (size_t i = 0; i < len && rc >= 0;) {
         size_t n = p[i] < 0x80 ? 0 : utf8_len(p + i, len - i);
         if (n == 2 && p[i] == 0xc2 && (p[i + 1] <= 0xa0 || p[i + 1] == 0xad)) {
-            rc = nj_buf_printf(b, "\\u%04x", p[i + 1]); /* C1 controls, no-break blank, soft hyphen */
+            rc = nj_buf_printf(b, "\\u%04x",
+                               p[i + 1]); /* C1 controls, no-break blank, soft hyphen */
             i += n;
         } else if (n > 0) {
             rc = nj_buf_append(b, s + i, n);

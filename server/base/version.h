@@ -2,14 +2,8 @@
 #ifndef NJ_BASE_VERSION_H
 #define NJ_BASE_VERSION_H
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
-/* Natterjack's own version: configure knows it; a compile by hand says so. */
-#ifdef PACKAGE_VERSION
-#define NJ_VERSION PACKAGE_VERSION
-#else
+/* Natterjack's own version comes from configure (PACKAGE_VERSION) by way of the compiler's flags. */
+#ifndef NJ_VERSION
 #define NJ_VERSION "0.0.0-unconfigured"
 #endif
 

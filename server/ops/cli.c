@@ -192,8 +192,7 @@ int nj_cli_check_start(const struct nj_options *o, struct nj_error *err)
                             "lame duck grace period (%s) should be strictly lower than lame duck "
                             "duration (%s)",
                             nj_duration_text(o->lame_duck_grace_ns, grace, sizeof(grace)),
-                            nj_duration_text(o->lame_duck_duration_ns, duration,
-                                             sizeof(duration)));
+                            nj_duration_text(o->lame_duck_duration_ns, duration, sizeof(duration)));
     }
     if (o->max_payload > o->max_pending) {
         return nj_error_set(err, NJ_E_INVALID,

@@ -304,8 +304,8 @@ static char *hide_user_info(const char *urls)
             at--;
         }
         if (at > host) {
-            to += sprintf(to, "%.*s%s@%.*s", (int) host, urls, REDACTED, (int) (len - at),
-                          urls + at);
+            to +=
+                sprintf(to, "%.*s%s@%.*s", (int) host, urls, REDACTED, (int) (len - at), urls + at);
         } else {
             to += sprintf(to, "%.*s", (int) len, urls);
         }

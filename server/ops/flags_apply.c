@@ -138,9 +138,8 @@ static int apply_tls(const struct nj_flags *f, struct nj_tls_block *b, struct nj
         drop_tls(b);
         return NJ_OK;
     }
-    if (f->v[NJ_FLAG_TLS].given || f->v[NJ_FLAG_TLS_VERIFY].given ||
-        f->v[NJ_FLAG_TLS_CERT].given || f->v[NJ_FLAG_TLS_KEY].given ||
-        f->v[NJ_FLAG_TLS_CA].given) {
+    if (f->v[NJ_FLAG_TLS].given || f->v[NJ_FLAG_TLS_VERIFY].given || f->v[NJ_FLAG_TLS_CERT].given ||
+        f->v[NJ_FLAG_TLS_KEY].given || f->v[NJ_FLAG_TLS_CA].given) {
         return replace_tls(f, b, err);
     }
     return NJ_OK;
@@ -164,8 +163,8 @@ int nj_flags_apply_own(const struct nj_flags *f, struct nj_options *o, struct nj
     if (f->v[NJ_FLAG_WORKERS].given) {
         int64_t n = f->v[NJ_FLAG_WORKERS].number;
         if (n < 1 || n > WORKERS_MAX) {
-            return nj_error_set(err, NJ_E_INVALID, "workers must be 1 to %d, not %lld",
-                                WORKERS_MAX, (long long) n);
+            return nj_error_set(err, NJ_E_INVALID, "workers must be 1 to %d, not %lld", WORKERS_MAX,
+                                (long long) n);
         }
         o->workers = (int) n;
     }

@@ -70,7 +70,8 @@ static const struct help_row help[] = {
     { "    --profile <port>", "Accepted and ignored" },
     { "", NULL },
     { "Natterjack Options:", NULL },
-    { "    --tls_provider <name>", "TLS plug-in to use, gnutls or wolfssl (default: gnutls if found)" },
+    { "    --tls_provider <name>",
+      "TLS plug-in to use, gnutls or wolfssl (default: gnutls if found)" },
     { "    --plugin_dir <dir>", "Look for plug-ins here first; may be given more than once" },
     { "    --workers <number>", "Worker threads, 1 to 256 (default: one per CPU allowed)" },
     { "    --list-plugins", "List the plug-ins found and exit" },
@@ -138,10 +139,10 @@ static const char *const curves[] = {
 };
 
 static const char tls_tail[] =
-    "\nWhich of these are on offer depends on the plug-in and the library it finds; what it lacks is\n"
-    "left out with a warning. cipher_suites limits TLS 1.2 only: the suites of TLS 1.3 are all on.\n"
+    "\nWhat is on offer depends on the plug-in and the library it finds: what that lacks is left\n"
+    "out with a warning. cipher_suites limits TLS 1.2 only; the suites of TLS 1.3 are all on.\n"
     "\n"
-    "OCSP (ocsp, ocsp_peer, ocsp_cache) is understood by the configuration check and not served yet.\n"
+    "OCSP (ocsp, ocsp_peer, ocsp_cache) passes the check of a file and is not served yet.\n"
     "\n";
 
 const char *nj_program_name(const char *argv0)

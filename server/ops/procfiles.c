@@ -59,8 +59,8 @@ int nj_pid_file_write(const char *path, struct nj_error *err)
 
 /* --- ports --- */
 
-static void add_url(struct nj_ports *p, enum nj_ports_key key, const char *scheme,
-                    const char *host, int port)
+static void add_url(struct nj_ports *p, enum nj_ports_key key, const char *scheme, const char *host,
+                    int port)
 {
     char url[512];
     const char *open_bracket = strchr(host, ':') != NULL ? "[" : "";

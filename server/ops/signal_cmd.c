@@ -26,8 +26,8 @@ int nj_signal_number(const char *word)
         const char *word;
         int signum;
     } table[] = {
-        { "stop", SIGKILL },    { "quit", SIGINT }, { "term", SIGTERM },
-        { "reopen", SIGUSR1 },  { "ldm", SIGUSR2 }, { "reload", SIGHUP },
+        { "stop", SIGKILL },   { "quit", SIGINT }, { "term", SIGTERM },
+        { "reopen", SIGUSR1 }, { "ldm", SIGUSR2 }, { "reload", SIGHUP },
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (strcmp(word, table[i].word) == 0) {
@@ -129,7 +129,8 @@ int nj_signal_find(const char *program, pid_t **pids_out, size_t *n_out, struct 
 /* --- the command --- */
 
 /* More text behind what is there, as far as there is room. */
-static void add_words(struct nj_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void add_words(struct nj_error *err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static void add_words(struct nj_error *err, const char *fmt, ...)
 {

@@ -52,8 +52,8 @@ void nj_startlog_begin(const struct nj_options *o, const struct nj_startlog *s)
 void nj_startlog_listening(const struct nj_options *o, const char *host, int port)
 {
     bool v6 = strchr(host, ':') != NULL;
-    nj_log_info("Listening for client connections on %s%s%s:%d", v6 ? "[" : "", host,
-                v6 ? "]" : "", port);
+    nj_log_info("Listening for client connections on %s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "",
+                port);
     if (!o->tls.present) {
         return;
     }

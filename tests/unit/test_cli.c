@@ -172,8 +172,7 @@ START_TEST(each_line_ends_as_the_reference_ends_it)
           "nats-server: TLS Server certificate must be present and valid\n" },
         { "nats-server --signal bad=1", 1, "", "nats-server: unknown signal \"bad\"\n" },
         { "nats-server --signal quit=abc", 1, "", "nats-server: invalid pid: abc\n" },
-        { "nats-server --signal quit=1=2", 1, "",
-          "nats-server: invalid signal parameters: [2]\n" },
+        { "nats-server --signal quit=1=2", 1, "", "nats-server: invalid signal parameters: [2]\n" },
         { "nats-server --signal quit=999999999 -c nope.conf", 1, "",
           "nats-server: \nsignal \"quit\" 999999999: no such process\n" },
         { "nats-server", 3, "serving on 4222, no file\n", "" },
@@ -230,8 +229,8 @@ END_TEST
 START_TEST(help_has_its_groups_in_order_and_its_columns)
 {
     static const char *const groups[] = {
-        "\nServer Options:\n",        "\nLogging Options:\n", "\nJetStream Options:\n",
-        "\nAuthorization Options:\n", "\nTLS Options:\n",     "\nCluster Options:\n",
+        "\nServer Options:\n",        "\nLogging Options:\n",    "\nJetStream Options:\n",
+        "\nAuthorization Options:\n", "\nTLS Options:\n",        "\nCluster Options:\n",
         "\nProfiling Options:\n",     "\nNatterjack Options:\n", "\nCommon Options:\n",
     };
     ck_assert_int_eq(run("natterjack --help"), 0);

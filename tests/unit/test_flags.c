@@ -105,9 +105,9 @@ END_TEST
 
 START_TEST(one_and_two_dashes_and_both_forms_of_value_are_alike)
 {
-    static const char *const lines[] = { "-p 1234",     "--p 1234",    "-port 1234",
-                                         "--port 1234", "-p=1234",     "--port=1234",
-                                         "-p 0x4d2",    "-p 1_234",    "-p +1234",
+    static const char *const lines[] = { "-p 1234",     "--p 1234",        "-port 1234",
+                                         "--port 1234", "-p=1234",         "--port=1234",
+                                         "-p 0x4d2",    "-p 1_234",        "-p +1234",
                                          "-p 02322",    "-p 0b10011010010" };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         ck_assert_msg(parse(lines[i]) == NJ_OK, "%s: %s", lines[i], err.text);
@@ -118,10 +118,10 @@ END_TEST
 
 START_TEST(booleans_take_the_twelve_words_of_go)
 {
-    static const char *const yes[] = { "-D", "-D=1", "-D=t", "-D=T", "-D=true", "-D=TRUE",
-                                       "--debug=True" };
-    static const char *const no[] = { "-D=0", "-D=f", "-D=F", "-D=false", "-D=FALSE",
-                                      "--debug=False" };
+    static const char *const yes[] = { "-D",      "-D=1",    "-D=t",        "-D=T",
+                                       "-D=true", "-D=TRUE", "--debug=True" };
+    static const char *const no[] = { "-D=0",     "-D=f",     "-D=F",
+                                      "-D=false", "-D=FALSE", "--debug=False" };
     for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
         ck_assert_int_eq(parse(yes[i]), NJ_OK);
         ck_assert(nj_flags_on(&flags, NJ_FLAG_DEBUG));
@@ -349,8 +349,7 @@ START_TEST(flags_that_are_not_served_are_collected_by_name)
         teardown();
         setup();
         apply(lines[i]);
-        ck_assert_msg(options.unserved_n == 1, "%s: %zu sentences", lines[i],
-                      options.unserved_n);
+        ck_assert_msg(options.unserved_n == 1, "%s: %zu sentences", lines[i], options.unserved_n);
     }
 }
 END_TEST
@@ -397,10 +396,18 @@ END_TEST
 START_TEST(public_args_hide_secrets_as_the_reference_does)
 {
     static const char *const want[] = {
-        "natterjack",   "-a",        "h",
-        "--user",       "[REDACTED]", "--pass=[REDACTED]",
-        "-auth",        "[REDACTED]", "--cluster=nats://[REDACTED]@127.0.0.1:-1",
-        "--routes",     "nats://[REDACTED]@h:1,nats://[REDACTED]@h:2,nats://h:3", "word",
+        "natterjack",
+        "-a",
+        "h",
+        "--user",
+        "[REDACTED]",
+        "--pass=[REDACTED]",
+        "-auth",
+        "[REDACTED]",
+        "--cluster=nats://[REDACTED]@127.0.0.1:-1",
+        "--routes",
+        "nats://[REDACTED]@h:1,nats://[REDACTED]@h:2,nats://h:3",
+        "word",
     };
     ck_assert_int_eq(parse("-a h --user u --pass=sec -auth t --cluster=nats://cu:cp@127.0.0.1:-1 "
                            "--routes nats://ru:rp@h:1,nats://rx@h:2,nats://h:3 word"),
