@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "natterjack/plugin.h"
 
@@ -35,15 +36,24 @@ struct nj_log_config {
 
 /*
  * Open the destination and start the writer.  On failure nothing has changed and err->text is the
- * reason ("open /x: no such file or directory").  Main thread.
+ * reason ("open /x: no such file or directory").  Main thread.  When the log is open already, what
+ * was logged before goes to the old destination and the new configuration takes its place.
  */
 int nj_log_open(const struct nj_log_config *config, struct nj_error *err);
 
-/* Close and open the file again (SIGUSR1).  NJ_E_UNSUPPORTED when logging to standard error. */
+/*
+ * Close and open the file again (SIGUSR1); lines logged before are in the old file.  Main thread.
+ * NJ_E_UNSUPPORTED when logging to standard error; on any failure the old file stays in use.
+ */
 int nj_log_reopen(struct nj_error *err);
 
 /* Write what is in the ring; returns when it is written. */
 void nj_log_flush(void);
+
+/*
+ * Flush and end the writer.  Main thread, when the other threads that log have ended.  The
+ * destination stays: a later line is written to it at once.
+ */
 void nj_log_close(void);
 
 /* Is the level on?  One relaxed load: ask before building an expensive line. */
@@ -52,6 +62,16 @@ bool nj_log_on(enum nj_log_level level);
 void nj_log(enum nj_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void nj_logv(enum nj_log_level level, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
+
+/*
+ * As nj_log(), but an equal text is left out when it was logged less than a second ago.  For lines
+ * that a crowd of peers can cause ("maximum connections exceeded").  Any thread, no lock.
+ */
+void nj_log_once_per_second(enum nj_log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The rule behind it, with the time given: may `text` be logged at now_ms?  Remembers it if so. */
+bool nj_log_once_allowed(const char *text, int64_t now_ms);
 
 #define nj_log_error(...) nj_log(NJ_LVL_ERR, __VA_ARGS__)
 #define nj_log_warn(...) nj_log(NJ_LVL_WRN, __VA_ARGS__)

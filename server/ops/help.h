@@ -1,0 +1,21 @@
+/* help.h: what --help, --help_tls and --version print. */
+#ifndef NJ_OPS_HELP_H
+#define NJ_OPS_HELP_H
+#include <stdio.h>
+
+/*
+ * The name to print in front of errors: "nats-server" when started under that name (a link to the
+ * binary), else "natterjack".  Static.
+ */
+const char *nj_program_name(const char *argv0);
+
+void nj_help_print(FILE *out, const char *program);
+void nj_help_tls_print(FILE *out);
+
+/*
+ * Two lines, ours and the reference's.  The name we run under comes first, since tools compare the
+ * whole first line.
+ */
+void nj_version_print(FILE *out, const char *program);
+
+#endif
