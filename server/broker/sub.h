@@ -34,8 +34,10 @@ struct nj_sub {
     /* atomic: deliveries claimed since the start, and the most there may be (0 = no maximum) */
     _Atomic uint64_t claimed;
     _Atomic uint64_t max;
-    /* worker: deliveries that reached the owner */
+    /* worker: deliveries that reached the owner, and the list of those that reached their maximum */
     uint64_t delivered;
+    struct nj_sub *next_done;
+    bool done;
     char bytes[]; /* subject, queue, sid; each followed by NUL */
 };
 

@@ -48,6 +48,7 @@ uint32_t nj_slot_take(struct nj_worker *w, struct nj_conn *c, uint32_t *gen_out)
     }
     struct nj_slot *s = nj_slot_at(w, slot);
     s->conn = c;
+    atomic_store_explicit(&s->stalls, 0, memory_order_relaxed);
     atomic_store_explicit(&s->queued, 0, memory_order_relaxed);
     *gen_out = s->gen;
     w->conns_n++;

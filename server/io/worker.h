@@ -42,6 +42,7 @@ struct nj_slot {
     uint32_t next_free;
     _Atomic uint64_t inflight; /* atomic, relaxed: bytes in inboxes for it */
     _Atomic uint64_t queued;   /* atomic, relaxed: bytes in its outbox; the owner writes */
+    _Atomic uint32_t stalls;   /* atomic, relaxed: how often a producer was stalled for it */
 };
 
 #define NJ_SLOTS_PER_CHUNK 1024u

@@ -1,0 +1,171 @@
+/*
+ * client.h: one client connection: what it does with the operations it gets.
+ *
+ * Belongs to its worker.  The files: client.c (life, bytes, closing), client_connect.c (CONNECT),
+ * client_auth.c (the answer of authentication), client_pub.c (PUB and delivery), client_subs.c
+ * (SUB, UNSUB), client_timers.c (ping, time-outs), client_tls.c (how TLS begins), client_log.c.
+ */
+#ifndef NJ_PEER_CLIENT_H
+#define NJ_PEER_CLIENT_H
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "io/conn.h"
+#include "peer/close_reason.h"
+#include "peer/hub.h"
+#include "proto/parse.h"
+
+struct nj_account;
+struct nj_auth_wait;
+struct nj_sub;
+
+/* How far the stream is. */
+enum nj_client_phase {
+    NJ_PHASE_SNIFF, /* first bytes decide between plain and TLS */
+    NJ_PHASE_TLS,   /* handshake under way */
+    NJ_PHASE_READY  /* operations */
+};
+
+struct nj_sub_place {
+    struct nj_sub *sub; /* NULL: free */
+    uint32_t gen;
+    uint32_t next; /* in the hash chain or the free list; index + 1 */
+};
+
+/* Subscriptions of one client by sid.  All zero: none, and no memory. */
+struct nj_sub_table {
+    struct nj_sub_place *places;
+    uint32_t *heads; /* hash chains; index + 1 */
+    uint32_t cap, used, count, free;
+    uint32_t mask;
+};
+
+struct nj_client {
+    struct nj_conn conn; /* first */
+    struct nj_hub *hub;
+    struct nj_account *account;
+    uint64_t cid;
+    enum nj_close_reason reason;
+    enum nj_client_phase phase;
+    struct nj_parser parser;
+
+    /* CONNECT options */
+    bool verbose, pedantic, echo, headers, no_responders;
+    bool got_connect, must_auth, first_pong_sent;
+    bool auth_waits; /* a bcrypt answer is to come */
+    uint8_t protocol;
+    char *name, *lang, *version; /* NULL: absent */
+    char *user, *pass, *token;   /* pass and token are wiped once they were checked */
+    bool by_token;
+    struct nj_auth_wait *auth_wait;
+
+    /* TLS */
+    bool tls_first;  /* INFO went out inside TLS */
+    bool info_sent;
+    uint8_t sniff_len, sniff_want;
+    uint8_t sniff[8];
+
+    struct nj_sub_table subs;
+    struct nj_sub *done_subs;         /* their maximum was reached; removed after the messages */
+    struct nj_client *next_with_done; /* worker's list of clients that have some */
+
+    /* statistics */
+    uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
+    int64_t start_ns;      /* wall clock */
+    int64_t last_ns;       /* wall clock: last activity */
+    int64_t last_in_us;    /* monotonic: message, subscription or PING of the client */
+    int64_t start_us;
+    int64_t rtt_ns;        /* 0: unknown */
+    int64_t rtt_at_us;
+    int64_t ping_sent_us;
+    int pings_out;
+
+    /* producer stall, within one read */
+    int64_t stall_us;
+    uint16_t stall_worker;
+    uint32_t stall_slot;
+
+    struct nj_timer ping_timer;
+    struct nj_timer wait_timer; /* handshake, sniffing, authentication */
+    int waits_for; /* NJ_WAIT_* */
+
+    char ip[INET6_ADDRSTRLEN];
+    uint16_t port;
+    char *label; /* after CONNECT: ` - "v1:go:nm" - "$G/user:us"`; NULL before */
+};
+
+enum { NJ_WAIT_NONE, NJ_WAIT_SNIFF, NJ_WAIT_TLS, NJ_WAIT_AUTH };
+
+extern const struct nj_conn_ops nj_client_ops;
+
+/* client.c */
+struct nj_client *nj_client_new(struct nj_hub *hub, struct nj_worker *w, int fd);
+void nj_client_close(struct nj_client *c, enum nj_close_reason reason);
+void nj_client_send(struct nj_client *c, const char *text);                /* a whole line */
+void nj_client_send_err(struct nj_client *c, const char *text);            /* -ERR '<text>' */
+void nj_client_send_ok(struct nj_client *c);                               /* when verbose */
+void nj_client_send_info(struct nj_client *c, enum nj_info_kind kind);
+void nj_client_ready(struct nj_client *c);  /* the stream is plain or secured: operations begin */
+void nj_client_feed_again(struct nj_client *c);
+bool nj_client_is_open(const struct nj_client *c);
+
+/* client_connect.c: NJ_OK to go on, else the client was closed. */
+int nj_client_connect(struct nj_client *c, const struct nj_event *ev);
+int nj_client_check_json(struct nj_client *c, const struct nj_event *ev); /* INFO of a client */
+void nj_client_forget_options(struct nj_client *c);
+
+/* client_auth.c */
+void nj_client_authenticate(struct nj_client *c);
+void nj_client_auth_forget(struct nj_client *c);
+
+/* client_pub.c */
+void nj_client_publish(struct nj_client *c, const struct nj_event *ev);
+bool nj_client_may_resume(struct nj_conn *conn);
+void nj_client_run_batch(struct nj_worker *w, struct nj_item *item);
+/* What the messages of this read left to do: remove exhausted subscriptions, stalls, credit.
+ * True: the connection was paused. */
+bool nj_client_after_messages(struct nj_client *c);
+
+/* client_subs.c */
+void nj_client_subscribe(struct nj_client *c, const struct nj_event *ev);
+void nj_client_unsubscribe(struct nj_client *c, const struct nj_event *ev);
+void nj_client_drop_subs(struct nj_client *c);
+struct nj_sub *nj_client_sub_at(struct nj_client *c, uint32_t idx, uint32_t gen);
+void nj_client_sub_done(struct nj_client *c, struct nj_sub *sub); /* maximum reached */
+void nj_client_remove_finished(struct nj_client *c);
+
+/* client_timers.c */
+void nj_client_start_ping_timer(struct nj_client *c);
+void nj_client_ping_after_connect(struct nj_client *c);
+void nj_client_got_pong(struct nj_client *c);
+void nj_client_wait_for_auth(struct nj_client *c);
+void nj_client_wait(struct nj_client *c, int what, int64_t us);
+void nj_client_stop_wait(struct nj_client *c);
+
+/* client_tls.c */
+void nj_client_begin(struct nj_client *c);
+size_t nj_client_sniff(struct nj_client *c, const uint8_t *ptr, size_t len);
+void nj_client_sniff_timeout(struct nj_client *c);
+void nj_client_secured(struct nj_conn *conn);
+void nj_client_tls_failed(struct nj_client *c, enum nj_conn_end why);
+void nj_client_tls_timeout(struct nj_client *c);
+
+/* client_log.c: lines with the connection's prefix. */
+void nj_client_log(const struct nj_client *c, enum nj_log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+#define nj_client_debug(c, ...)                                                                    \
+    do {                                                                                           \
+        if (nj_log_on(NJ_LVL_DBG)) {                                                               \
+            nj_client_log((c), NJ_LVL_DBG, __VA_ARGS__);                                           \
+        }                                                                                          \
+    } while (0)
+void nj_client_make_label(struct nj_client *c);
+void nj_client_trace_in(const struct nj_client *c, const char *op, const char *arg, size_t len);
+void nj_client_trace_out(const struct nj_client *c, const char *text, size_t len);
+void nj_client_trace_payload(const struct nj_client *c, const char *arrow, const uint8_t *payload,
+                             uint32_t hdr_len, uint32_t size);
+void nj_client_trace_connect(const struct nj_client *c, const char *arg, size_t len);
+
+#endif

@@ -1,0 +1,266 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "broker/account.h"
+#include "broker/index.h"
+#include "broker/sub.h"
+#include "broker/subject.h"
+#include "peer/client.h"
+
+#define NAME_MOST UINT16_MAX /* struct nj_sub keeps lengths in 16 bits */
+
+/* ---- the table: sid -> subscription --------------------------------------------------------- */
+
+static uint32_t hash_sid(const char *sid, size_t len)
+{
+    uint32_t h = UINT32_C(2166136261); /* FNV-1a: sids are short */
+    for (size_t i = 0; i < len; i++) {
+        h = (h ^ (uint8_t) sid[i]) * UINT32_C(16777619);
+    }
+    return h ^ (h >> 15);
+}
+
+static uint32_t find(const struct nj_sub_table *t, const char *sid, size_t len)
+{
+    if (t->heads == NULL) {
+        return UINT32_MAX;
+    }
+    for (uint32_t i = t->heads[hash_sid(sid, len) & t->mask]; i != 0; i = t->places[i - 1].next) {
+        const struct nj_sub *s = t->places[i - 1].sub;
+        if (s->sid_len == len && memcmp(nj_sub_sid(s), sid, len) == 0) {
+            return i - 1;
+        }
+    }
+    return UINT32_MAX;
+}
+
+static void link_place(struct nj_sub_table *t, uint32_t i)
+{
+    const struct nj_sub *s = t->places[i].sub;
+    uint32_t *head = &t->heads[hash_sid(nj_sub_sid(s), s->sid_len) & t->mask];
+    t->places[i].next = *head;
+    *head = i + 1;
+}
+
+static void grow(struct nj_sub_table *t)
+{
+    uint32_t cap = t->cap == 0 ? 4 : t->cap * 2;
+    t->places = nj_realloc(t->places, cap * sizeof(struct nj_sub_place));
+    nj_dealloc(t->heads);
+    t->heads = nj_calloc(cap, sizeof(uint32_t));
+    t->cap = cap;
+    t->mask = cap - 1;
+    for (uint32_t i = 0; i < t->used; i++) {
+        if (t->places[i].sub != NULL) { /* it grows only when no place is free */
+            link_place(t, i);
+        }
+    }
+}
+
+static void table_add(struct nj_sub_table *t, struct nj_sub *s)
+{
+    uint32_t i;
+    if (t->free != 0) {
+        i = t->free - 1;
+        t->free = t->places[i].next;
+    } else {
+        if (t->used == t->cap) {
+            grow(t);
+        }
+        i = t->used++;
+        t->places[i].gen = 1;
+    }
+    s->sub_idx = i;
+    s->sub_gen = t->places[i].gen;
+    t->places[i].sub = s;
+    t->count++;
+    link_place(t, i);
+}
+
+static void table_remove(struct nj_sub_table *t, uint32_t i)
+{
+    const struct nj_sub *s = t->places[i].sub;
+    uint32_t *at = &t->heads[hash_sid(nj_sub_sid(s), s->sid_len) & t->mask];
+    while (*at != i + 1) {
+        at = &t->places[*at - 1].next;
+    }
+    *at = t->places[i].next;
+    t->places[i].sub = NULL;
+    t->places[i].gen++;
+    t->places[i].next = t->free;
+    t->free = i + 1;
+    t->count--;
+}
+
+struct nj_sub *nj_client_sub_at(struct nj_client *c, uint32_t idx, uint32_t gen)
+{
+    const struct nj_sub_table *t = &c->subs;
+    if (idx >= t->used || t->places[idx].gen != gen) {
+        return NULL;
+    }
+    return t->places[idx].sub;
+}
+
+/* ---- leaving --------------------------------------------------------------------------------- */
+
+static void remove_sub(struct nj_client *c, struct nj_sub *s)
+{
+    if (nj_log_on(NJ_LVL_TRC)) {
+        nj_client_log(c, NJ_LVL_TRC, "<-> [DELSUB %s]", nj_sub_sid(s));
+    }
+    table_remove(&c->subs, s->sub_idx);
+    nj_index_remove(c->account->index, s);
+    nj_sub_retire(s);
+}
+
+void nj_client_sub_done(struct nj_client *c, struct nj_sub *s)
+{
+    struct nj_hub_worker *hw = nj_hub_worker_of(c->conn.worker);
+    if (s->done) {
+        return;
+    }
+    s->done = true;
+    if (c->done_subs == NULL) {
+        c->next_with_done = hw->with_done;
+        hw->with_done = c;
+    }
+    s->next_done = c->done_subs;
+    c->done_subs = s;
+}
+
+void nj_client_remove_finished(struct nj_client *c)
+{
+    while (c->done_subs != NULL) {
+        struct nj_sub *s = c->done_subs;
+        c->done_subs = s->next_done;
+        remove_sub(c, s);
+    }
+}
+
+void nj_client_drop_subs(struct nj_client *c)
+{
+    struct nj_sub_table *t = &c->subs;
+    c->done_subs = NULL;
+    for (uint32_t i = 0; i < t->used; i++) {
+        if (t->places[i].sub != NULL) {
+            remove_sub(c, t->places[i].sub);
+        }
+    }
+}
+
+/* ---- SUB --------------------------------------------------------------------------------------- */
+
+/* -ERR 'Permissions Violation for Subscription to "<subject>"…' with any tail. */
+static void send_violation(struct nj_client *c, const struct nj_event *ev, const char *tail)
+{
+    struct nj_buf b;
+    nj_buf_init(&b, SIZE_MAX);
+    (void) nj_buf_puts(&b, "Permissions Violation for Subscription to \"");
+    (void) nj_buf_append(&b, ev->subject.ptr, ev->subject.len);
+    (void) nj_buf_printf(&b, "\"%s", tail);
+    nj_client_send_err(c, b.ptr);
+    nj_buf_free(&b);
+}
+
+static void refuse_system_queue(struct nj_client *c, const struct nj_event *ev)
+{
+    send_violation(c, ev, " using queue \"_sys_\"");
+    nj_client_log(c, NJ_LVL_ERR,
+                  "Subscription Violation - Subject \"%.*s\", Queue: \"_sys_\", SID %.*s",
+                  (int) ev->subject.len, ev->subject.ptr, (int) ev->sid.len, ev->sid.ptr);
+}
+
+static bool may_subscribe(struct nj_client *c, const struct nj_event *ev)
+{
+    const struct nj_limits *l = &c->hub->limits;
+    if (ev->queue.len == 5 && memcmp(ev->queue.ptr, "_sys_", 5) == 0) {
+        refuse_system_queue(c, ev);
+        return false;
+    }
+    if (l->max_sub_tokens > 0 &&
+        nj_subject_tokens(ev->subject.ptr, ev->subject.len) > (size_t) l->max_sub_tokens) {
+        send_violation(c, ev, ", too many tokens");
+        return false;
+    }
+    if (l->max_subs > 0 && c->subs.count >= (uint64_t) l->max_subs) {
+        nj_client_log(c, NJ_LVL_ERR, "maximum subscriptions exceeded");
+        nj_client_send_err(c, "maximum subscriptions exceeded");
+        return false;
+    }
+    return true;
+}
+
+static void add_sub(struct nj_client *c, const struct nj_event *ev)
+{
+    struct nj_sub *s = nj_sub_new(ev->subject.ptr, ev->subject.len, ev->queue.ptr, ev->queue.len,
+                                  ev->sid.ptr, ev->sid.len);
+    s->cid = c->cid;
+    s->worker = c->conn.worker->id;
+    s->slot = c->conn.slot;
+    s->slot_gen = c->conn.gen;
+    table_add(&c->subs, s);
+    nj_index_insert(c->account->index, s);
+}
+
+void nj_client_subscribe(struct nj_client *c, const struct nj_event *ev)
+{
+    if (!may_subscribe(c, ev)) {
+        return;
+    }
+    if (find(&c->subs, ev->sid.ptr, ev->sid.len) == UINT32_MAX) {
+        if (ev->subject.len > NAME_MOST || ev->queue.len > NAME_MOST || ev->sid.len > NAME_MOST ||
+            !nj_subject_valid_pattern(ev->subject.ptr, ev->subject.len)) {
+            nj_client_send_err(c, "Invalid Subject");
+            return;
+        }
+        add_sub(c, ev);
+    }
+    nj_client_send_ok(c);
+}
+
+/* ---- UNSUB -------------------------------------------------------------------------------------- */
+
+/* 1 to 9 digits; -1 for anything else, which means "now". */
+static int64_t parse_max(struct nj_text t)
+{
+    int64_t n = 0;
+    if (t.len == 0 || t.len > 9) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < t.len; i++) {
+        if (t.ptr[i] < '0' || t.ptr[i] > '9') {
+            return -1;
+        }
+        n = n * 10 + (t.ptr[i] - '0');
+    }
+    return n;
+}
+
+/*
+ * What was claimed before lies in an inbox or has arrived.  The subscription goes when the maximum
+ * has been delivered here, so that a message under way is not lost.
+ */
+static void limit_sub(struct nj_client *c, struct nj_sub *s, uint64_t max)
+{
+    atomic_store(&s->max, max);
+    if (s->delivered >= max) {
+        remove_sub(c, s);
+    }
+}
+
+void nj_client_unsubscribe(struct nj_client *c, const struct nj_event *ev)
+{
+    uint32_t i = find(&c->subs, ev->sid.ptr, ev->sid.len);
+    if (i != UINT32_MAX) {
+        struct nj_sub *s = c->subs.places[i].sub;
+        int64_t max = parse_max(ev->max);
+        if (max > 0) {
+            limit_sub(c, s, (uint64_t) max);
+        } else {
+            remove_sub(c, s);
+        }
+    }
+    nj_client_send_ok(c);
+}

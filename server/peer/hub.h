@@ -1,0 +1,112 @@
+/*
+ * hub.h: what all client connections of the server share.  Built by the start, immutable while
+ * workers run except for the members marked atomic or under mu.
+ */
+#ifndef NJ_PEER_HUB_H
+#define NJ_PEER_HUB_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "io/worker.h"
+#include "peer/close_reason.h"
+
+struct nj_account;
+struct nj_auth;
+struct nj_bcrypt;
+struct nj_closed_ring;
+struct nj_match_cache;
+struct nj_tls_door;
+
+struct nj_limits {
+    int32_t max_control_line;
+    int32_t max_payload;
+    uint64_t max_pending;
+    int64_t max_connections; /* -1: none */
+    int64_t max_subs;        /* 0: no limit */
+    int max_sub_tokens;      /* 0: no limit */
+    int64_t ping_interval_us;
+    int ping_max;
+    int64_t write_deadline_us;
+    bool write_retry;
+    bool no_producer_stall;
+    int64_t auth_timeout_us;
+    int64_t max_traced_msg_len; /* 0: no limit */
+    bool trace_headers;
+};
+
+/* Counters of one worker: it alone writes, anybody may read.  Relaxed: statistics. */
+struct nj_traffic {
+    _Atomic uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
+};
+
+/* What a worker keeps for its clients (nj_worker.user). */
+struct nj_hub_worker {
+    struct nj_hub *hub;
+    struct nj_match_cache *cache;
+    struct nj_traffic traffic;
+    struct nj_buf scratch; /* for lines that fit nowhere else */
+    struct nj_client *with_done; /* clients with subscriptions that reached their maximum */
+    /* Delivery of one message: which batches have a record of it open. */
+    uint64_t msg_seq;
+    uint64_t *rec_seq;    /* by destination: message that rec_off belongs to */
+    size_t *rec_off;      /* by destination: where the record starts in the open batch */
+    uint16_t *touched;    /* destinations of this message */
+    uint16_t touched_n;
+    uint32_t since_credit; /* messages since the credit was looked at */
+};
+
+struct nj_hub {
+    struct nj_limits limits;
+    /* identity */
+    char server_id[64];
+    char *server_name;
+    const char *version;     /* the reference's, that clients look at */
+    const char *own_version; /* natterjack's */
+    char *toolchain;
+    char *host; /* for INFO: the listen option or client_advertise */
+    int port;
+    char *advertise_host; /* NULL: as listened */
+    bool headers;
+    struct nj_account *global; /* $G */
+    struct nj_auth *auth;
+    struct nj_bcrypt *bcrypt; /* NULL: no hash is configured */
+    struct nj_tls_door *tls;  /* NULL: no tls block */
+    bool allow_non_tls;
+    struct nj_workers *workers;
+    struct nj_hub_worker *per_worker; /* by worker id */
+    struct nj_closed_ring *closed;
+
+    _Atomic uint64_t next_cid;
+    _Atomic int64_t connections;
+    _Atomic uint64_t total_connections;
+    _Atomic uint64_t slow_consumers;
+    _Atomic uint64_t stale_connections;
+    _Atomic uint64_t stalled_clients;
+    _Atomic bool lame_duck;
+};
+
+/* Called on each worker's thread (struct nj_worker_ops). */
+static inline struct nj_hub_worker *nj_hub_worker_of(const struct nj_worker *w)
+{
+    return w->user;
+}
+
+void nj_hub_worker_start(struct nj_worker *w, void *hub);
+void nj_hub_worker_stop(struct nj_worker *w, void *hub);
+
+/* Any thread: hand an accepted socket to a worker. */
+void nj_hub_adopt(struct nj_hub *hub, struct nj_worker *w, int fd);
+
+/* A worker's thread: close every client of this worker. */
+void nj_hub_close_all(struct nj_worker *w, enum nj_close_reason reason);
+
+/* The INFO line for one connection, appended: "INFO {…} \r\n".  `kind` says when it is sent. */
+enum nj_info_kind { NJ_INFO_FIRST, NJ_INFO_CONNECTED, NJ_INFO_LAME_DUCK };
+struct nj_client;
+void nj_info_append(const struct nj_hub *hub, const struct nj_client *c, enum nj_info_kind kind,
+                    struct nj_buf *out);
+
+#endif
