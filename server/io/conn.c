@@ -46,7 +46,7 @@ static void rewatch(struct nj_conn *c)
 /* ---- reading ------------------------------------------------------------------------------------ */
 
 /* Plain bytes go up; what is not used while paused is kept. */
-static void feed(struct nj_conn *c, const uint8_t *ptr, size_t len)
+void nj_conn_feed(struct nj_conn *c, const uint8_t *ptr, size_t len)
 {
     size_t used = c->ops->bytes(c, ptr, len);
     if (used < len && c->state == NJ_CONN_OPEN) {
@@ -60,7 +60,7 @@ static void input(struct nj_conn *c, const uint8_t *ptr, size_t len)
     if (c->tls != NULL) {
         (void) nj_tls_stream_input(c, ptr, len);
     } else {
-        feed(c, ptr, len);
+        nj_conn_feed(c, ptr, len);
     }
 }
 
@@ -118,7 +118,7 @@ static void ready(struct nj_worker *w, struct nj_source *src, uint32_t events)
         nj_conn_dirty(c);
     }
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && c->state == NJ_CONN_OPEN &&
-        !c->is_paused) {
+        !c->is_paused && (c->tls == NULL || nj_tls_stream_may_read(c))) {
         do_read(c);
     }
 }
@@ -149,7 +149,7 @@ void nj_conn_resume(struct nj_conn *c)
         size_t len = c->rest_len;
         c->rest = NULL;
         c->rest_len = 0;
-        feed(c, rest, len);
+        nj_conn_feed(c, rest, len);
         nj_dealloc(rest);
     }
     rewatch(c);
@@ -226,7 +226,7 @@ void nj_conn_dirty(struct nj_conn *c)
 }
 
 /* NJ_OK: the outbox is empty; NJ_WANT_WRITE: the socket is full; negative: it is broken. */
-static int flush_plain(struct nj_conn *c)
+int nj_conn_flush_clear(struct nj_conn *c)
 {
     while (c->out.len > 0) {
         struct iovec iov[IOV_MOST];
@@ -273,7 +273,7 @@ void nj_conn_flush(struct nj_conn *c)
         return;
     }
     size_t before = c->out.len;
-    int rc = c->tls != NULL ? nj_tls_stream_flush(c) : flush_plain(c);
+    int rc = c->tls != NULL ? nj_tls_stream_flush(c) : nj_conn_flush_clear(c);
     publish_queued(c);
     if (rc < 0) {
         if (c->state == NJ_CONN_FLUSHING) {

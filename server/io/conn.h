@@ -88,11 +88,17 @@ void nj_conn_init(struct nj_conn *c, struct nj_worker *w, int fd, const struct n
 /* Bytes were queued in c->out; publishes how many wait and checks max_pending. */
 void nj_conn_dirty(struct nj_conn *c);
 
+/* Plain bytes for the room above; what it does not use while paused is kept. */
+void nj_conn_feed(struct nj_conn *c, const uint8_t *ptr, size_t len);
+
 /* Write now what the socket takes.  Normally the worker does it at the end of the turn. */
 void nj_conn_flush(struct nj_conn *c);
 
 #define NJ_PAUSE_FOR_CREDIT INT64_C(0)
 #define NJ_PAUSE_FOR_EVER INT64_MAX /* until nj_conn_resume() */
+
+/* The outbox as it is, without TLS.  NJ_OK empty, NJ_WANT_WRITE, negative broken. */
+int nj_conn_flush_clear(struct nj_conn *c);
 
 /* Stop reading: until credit is back, until the time has come, or until told to go on. */
 void nj_conn_pause(struct nj_conn *c, int64_t until_us);

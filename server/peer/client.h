@@ -18,7 +18,6 @@
 #include "proto/parse.h"
 
 struct nj_account;
-struct nj_auth_wait;
 struct nj_sub;
 
 /* How far the stream is. */
@@ -55,15 +54,16 @@ struct nj_client {
     bool verbose, pedantic, echo, headers, no_responders;
     bool got_connect, must_auth, first_pong_sent;
     bool auth_waits; /* a bcrypt answer is to come */
+    bool bad_protocol, wants_account; /* of the CONNECT that is being answered */
     uint8_t protocol;
     char *name, *lang, *version; /* NULL: absent */
     char *user, *pass, *token;   /* pass and token are wiped once they were checked */
     bool by_token;
-    struct nj_auth_wait *auth_wait;
 
     /* TLS */
     bool tls_first;  /* INFO went out inside TLS */
     bool info_sent;
+    uint16_t tls_version, tls_suite; /* 0: plain */
     uint8_t sniff_len, sniff_want;
     uint8_t sniff[8];
 
@@ -74,7 +74,7 @@ struct nj_client {
     /* statistics */
     uint64_t in_msgs, in_bytes, out_msgs, out_bytes;
     int64_t start_ns;      /* wall clock */
-    int64_t last_ns;       /* wall clock: last activity */
+    int64_t last_us;       /* monotonic: last activity either way */
     int64_t last_in_us;    /* monotonic: message, subscription or PING of the client */
     int64_t start_us;
     int64_t rtt_ns;        /* 0: unknown */
@@ -118,7 +118,6 @@ void nj_client_forget_options(struct nj_client *c);
 
 /* client_auth.c */
 void nj_client_authenticate(struct nj_client *c);
-void nj_client_auth_forget(struct nj_client *c);
 
 /* client_pub.c */
 void nj_client_publish(struct nj_client *c, const struct nj_event *ev);

@@ -164,7 +164,7 @@ static void deliver_here(struct nj_client *c, const struct nj_message *m, struct
     if (max > 0 && sub->delivered >= max) {
         nj_client_sub_done(c, sub);
     }
-    c->last_ns = 0; /* "now": filled in when somebody asks; see client.c */
+    c->last_us = c->conn.worker->now_us;
     nj_conn_dirty(&c->conn);
 }
 

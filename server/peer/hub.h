@@ -17,6 +17,7 @@ struct nj_account;
 struct nj_auth;
 struct nj_bcrypt;
 struct nj_closed_ring;
+struct nj_client;
 struct nj_match_cache;
 struct nj_tls_door;
 
@@ -68,13 +69,17 @@ struct nj_hub {
     char *toolchain;
     char *host; /* for INFO: the listen option or client_advertise */
     int port;
-    char *advertise_host; /* NULL: as listened */
+    char *advertise_host; /* client_advertise; NULL: as listened */
+    int advertise_port;
     bool headers;
     struct nj_account *global; /* $G */
     struct nj_auth *auth;
     struct nj_bcrypt *bcrypt; /* NULL: no hash is configured */
     struct nj_tls_door *tls;  /* NULL: no tls block */
     bool allow_non_tls;
+    void (*provider_attach)(void); /* on each worker's thread; NULL when no provider wants it */
+    void (*provider_detach)(void);
+    bool no_cache; /* no_sublist_cache */
     struct nj_workers *workers;
     struct nj_hub_worker *per_worker; /* by worker id */
     struct nj_closed_ring *closed;
@@ -100,12 +105,14 @@ void nj_hub_worker_stop(struct nj_worker *w, void *hub);
 /* Any thread: hand an accepted socket to a worker. */
 void nj_hub_adopt(struct nj_hub *hub, struct nj_worker *w, int fd);
 
+/* A worker's thread: every client of this worker that has not left. */
+void nj_hub_each(struct nj_worker *w, void (*fn)(struct nj_client *c, void *arg), void *arg);
+
 /* A worker's thread: close every client of this worker. */
 void nj_hub_close_all(struct nj_worker *w, enum nj_close_reason reason);
 
 /* The INFO line for one connection, appended: "INFO {…} \r\n".  `kind` says when it is sent. */
 enum nj_info_kind { NJ_INFO_FIRST, NJ_INFO_CONNECTED, NJ_INFO_LAME_DUCK };
-struct nj_client;
 void nj_info_append(const struct nj_hub *hub, const struct nj_client *c, enum nj_info_kind kind,
                     struct nj_buf *out);
 

@@ -1,0 +1,230 @@
+#include "peer/client_tls.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "io/tls_stream.h"
+#include "peer/client.h"
+#include "tls/cert.h"
+#include "tls/dn.h"
+#include "tls/names.h"
+
+#define RECORD_HANDSHAKE 0x16 /* ContentType, RFC 8446 5.1 */
+#define SNIFF_FIRST 4         /* waiting for TLS first ends at so many bytes */
+#define SNIFF_MIXED 6         /* allow_non_tls decides at so many */
+#define DETAIL_CERTS 16
+
+struct nj_tls_door {
+    struct nj_tls_door_config c;
+    struct nj_tls_accept accept;
+};
+
+struct nj_tls_door *nj_tls_door_new(const struct nj_tls_door_config *config)
+{
+    struct nj_tls_door *d = nj_zalloc(sizeof(*d));
+    d->c = *config;
+    d->accept.provider = config->provider;
+    d->accept.ctx = config->ctx;
+    config->provider->ctx_ref(config->ctx);
+    return d;
+}
+
+void nj_tls_door_free(struct nj_tls_door **dp)
+{
+    struct nj_tls_door *d = *dp;
+    if (d == NULL) {
+        return;
+    }
+    *dp = NULL;
+    d->c.provider->ctx_unref(d->c.ctx);
+    nj_dealloc(d);
+}
+
+enum nj_first nj_tls_door_first(const struct nj_tls_door *d)
+{
+    return d->c.first;
+}
+
+bool nj_tls_door_verifies(const struct nj_tls_door *d)
+{
+    return d->c.verify;
+}
+
+int64_t nj_tls_door_timeout_us(const struct nj_tls_door *d)
+{
+    return d->c.timeout_us;
+}
+
+/* ---- the first bytes -------------------------------------------------------------------------------- */
+
+static void start_tls(struct nj_client *c)
+{
+    nj_client_debug(c, "Starting TLS client connection handshake");
+    c->phase = NJ_PHASE_TLS;
+    nj_tls_stream_start(&c->conn, &c->hub->tls->accept);
+    nj_client_wait(c, NJ_WAIT_TLS, c->hub->tls->c.timeout_us);
+}
+
+static void start_sniff(struct nj_client *c, uint8_t want, int64_t us)
+{
+    c->phase = NJ_PHASE_SNIFF;
+    c->sniff_want = want;
+    nj_client_wait(c, NJ_WAIT_SNIFF, us);
+}
+
+/* INFO was sent in clear: TLS follows, or may follow. */
+static void after_clear_info(struct nj_client *c)
+{
+    if (c->hub->allow_non_tls) {
+        start_sniff(c, SNIFF_MIXED, c->hub->tls->c.timeout_us);
+    } else {
+        start_tls(c);
+    }
+}
+
+void nj_client_begin(struct nj_client *c)
+{
+    const struct nj_tls_door *d = c->hub->tls;
+    if (d == NULL) {
+        nj_client_send_info(c, NJ_INFO_FIRST);
+        nj_client_ready(c);
+    } else if (d->c.first == NJ_FIRST_ALWAYS) {
+        start_tls(c);
+    } else if (d->c.first == NJ_FIRST_DELAY) {
+        start_sniff(c, SNIFF_FIRST, d->c.first_delay_us);
+    } else {
+        nj_client_send_info(c, NJ_INFO_FIRST);
+        after_clear_info(c);
+    }
+}
+
+/* Give the sniffed bytes to whoever reads from now on. */
+static void replay(struct nj_client *c)
+{
+    uint8_t bytes[sizeof(c->sniff)];
+    size_t len = c->sniff_len;
+    memcpy(bytes, c->sniff, len);
+    c->sniff_len = 0;
+    if (len == 0 || !nj_client_is_open(c)) {
+        return;
+    }
+    if (c->conn.tls != NULL) {
+        (void) nj_tls_stream_input(&c->conn, bytes, len);
+    } else {
+        nj_conn_feed(&c->conn, bytes, len);
+    }
+}
+
+/* The wait is over: enough bytes, or time is up. */
+static void decide(struct nj_client *c)
+{
+    bool waiting_for_first = c->sniff_want == SNIFF_FIRST;
+    nj_client_stop_wait(c);
+    if (waiting_for_first && c->sniff_len == 0) {
+        nj_client_send_info(c, NJ_INFO_FIRST);
+        after_clear_info(c);
+        return;
+    }
+    if (waiting_for_first || (c->sniff_len > 0 && c->sniff[0] == RECORD_HANDSHAKE)) {
+        start_tls(c);
+    } else {
+        nj_client_ready(c);
+    }
+    replay(c);
+}
+
+void nj_client_sniff_timeout(struct nj_client *c)
+{
+    decide(c);
+}
+
+size_t nj_client_sniff(struct nj_client *c, const uint8_t *ptr, size_t len)
+{
+    size_t n = (size_t) (c->sniff_want - c->sniff_len);
+    n = n < len ? n : len;
+    memcpy(c->sniff + c->sniff_len, ptr, n);
+    c->sniff_len = (uint8_t) (c->sniff_len + n);
+    if (c->sniff_len < c->sniff_want) {
+        return n;
+    }
+    decide(c);
+    if (n < len && nj_client_is_open(c) && c->conn.tls != NULL) {
+        (void) nj_tls_stream_input(&c->conn, ptr + n, len - n);
+        return len;
+    }
+    return n;
+}
+
+/* ---- the end of the handshake ------------------------------------------------------------------------ */
+
+static bool pin_fits(struct nj_client *c)
+{
+    const struct nj_tls_door_config *d = &c->hub->tls->c;
+    if (d->pinned == NULL) {
+        return true;
+    }
+    struct nj_span chain[1];
+    char id[65] = "";
+    size_t n = nj_tls_stream_peer_chain(&c->conn, chain, 1);
+    if (n == 0) {
+        nj_client_debug(c, "Failed pinned cert test as client did not provide a certificate");
+        return false;
+    }
+    if (!d->pinned(d->pinned_user, chain, 1, id)) {
+        nj_client_debug(c, "Failed pinned cert test for key id: %s", id);
+        return false;
+    }
+    return true;
+}
+
+void nj_client_secured(struct nj_conn *conn)
+{
+    struct nj_client *c = (struct nj_client *) (void *) conn;
+    struct nj_tls_info info = { .size = sizeof(info) };
+    char spare[2][24];
+    nj_client_stop_wait(c);
+    if (!pin_fits(c)) {
+        nj_client_log(c, NJ_LVL_ERR, "TLS handshake error: certificate not pinned");
+        nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
+        return;
+    }
+    if (nj_tls_stream_info(conn, &info) == NJ_OK) {
+        c->tls_version = info.version;
+        c->tls_suite = info.suite;
+    }
+    nj_client_debug(c, "TLS handshake complete");
+    nj_client_debug(c, "TLS version %s, cipher suite %s",
+                    nj_tls_version_text(c->tls_version, spare[0]),
+                    nj_tls_suite_name(c->tls_suite, spare[1]));
+    if (!c->info_sent) {
+        c->tls_first = true;
+        nj_client_send_info(c, NJ_INFO_FIRST);
+    }
+    nj_client_ready(c);
+}
+
+/* " (<subject> SHA-256: <hex>; …)" is left to the verify hook's words. */
+static enum nj_log_level level_of(const struct nj_error *err)
+{
+    return err->cls == NJ_CLASS_NOT_TLS ? NJ_LVL_DBG : NJ_LVL_ERR;
+}
+
+void nj_client_tls_failed(struct nj_client *c, enum nj_conn_end why)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    const char *text = why == NJ_END_TLS ? nj_tls_stream_error(c->conn.tls, &err) : "EOF";
+    if (why == NJ_END_READ) {
+        text = "read: connection reset by peer";
+    }
+    nj_client_log(c, level_of(&err), "TLS handshake error: %s", text);
+    nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
+}
+
+void nj_client_tls_timeout(struct nj_client *c)
+{
+    nj_client_debug(c, "TLS handshake timeout");
+    nj_client_debug(c, "TLS handshake error: read tcp %s:%d->%s:%u: i/o timeout", c->hub->host,
+                    c->hub->port, c->ip, c->port);
+    nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
+}

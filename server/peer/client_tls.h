@@ -1,0 +1,41 @@
+/*
+ * client_tls.h: how TLS begins on a client connection.
+ *
+ *   required         INFO in clear, then the handshake
+ *   handshake_first  nothing in clear; INFO is the first thing inside TLS
+ *   auto, a delay    wait for a ClientHello so long, then speak first
+ *   allow_non_tls    INFO in clear, then six bytes decide: 0x16 is a handshake record
+ */
+#ifndef NJ_PEER_CLIENT_TLS_H
+#define NJ_PEER_CLIENT_TLS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "natterjack/tls.h"
+
+enum nj_first { NJ_FIRST_OFF, NJ_FIRST_ALWAYS, NJ_FIRST_DELAY };
+
+/* The door of the client port's `tls` block.  Immutable after start. */
+struct nj_tls_door_config {
+    const struct nj_tls_provider *provider;
+    struct nj_tls_ctx *ctx; /* the door takes a reference of its own */
+    enum nj_first first;
+    int64_t first_delay_us;
+    int64_t timeout_us;
+    bool verify;
+    bool has_certificate;
+    /* Is the leaf of this chain pinned?  NULL: no pinning.  Fills `id` (65 bytes) with the hex
+     * digest of its key when there is one. */
+    bool (*pinned)(void *user, const struct nj_span *chain, size_t chain_n, char *id);
+    void *pinned_user;
+};
+
+struct nj_tls_door;
+struct nj_tls_door *nj_tls_door_new(const struct nj_tls_door_config *config);
+void nj_tls_door_free(struct nj_tls_door **dp);
+enum nj_first nj_tls_door_first(const struct nj_tls_door *d);
+bool nj_tls_door_verifies(const struct nj_tls_door *d);
+int64_t nj_tls_door_timeout_us(const struct nj_tls_door *d);
+
+#endif

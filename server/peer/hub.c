@@ -1,0 +1,89 @@
+#include "peer/hub.h"
+
+#include <stdint.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "broker/match_cache.h"
+#include "io/conn.h"
+#include "peer/client.h"
+
+#define CACHE_PLACES 8192
+#define CACHE_BYTES ((size_t) 16 << 20)
+
+void nj_hub_worker_start(struct nj_worker *w, void *arg)
+{
+    struct nj_hub *hub = arg;
+    struct nj_hub_worker *hw = &hub->per_worker[w->id];
+    w->user = hw;
+    hw->hub = hub;
+    hw->cache = nj_match_cache_new(hub->no_cache ? 0 : CACHE_PLACES, CACHE_BYTES);
+    hw->rec_seq = nj_calloc(w->set->n, sizeof(hw->rec_seq[0]));
+    hw->rec_off = nj_calloc(w->set->n, sizeof(hw->rec_off[0]));
+    hw->touched = nj_calloc(w->set->n, sizeof(hw->touched[0]));
+    nj_buf_init(&hw->scratch, SIZE_MAX);
+    if (hub->provider_attach != NULL) {
+        hub->provider_attach();
+    }
+}
+
+void nj_hub_worker_stop(struct nj_worker *w, void *arg)
+{
+    struct nj_hub *hub = arg;
+    struct nj_hub_worker *hw = &hub->per_worker[w->id];
+    nj_match_cache_free(&hw->cache);
+    nj_dealloc(hw->rec_seq);
+    nj_dealloc(hw->rec_off);
+    nj_dealloc(hw->touched);
+    nj_buf_free(&hw->scratch);
+    if (hub->provider_detach != NULL) {
+        hub->provider_detach();
+    }
+}
+
+struct adoption {
+    struct nj_item item;
+    struct nj_hub *hub;
+    int fd;
+};
+
+static void run_adoption(struct nj_worker *w, struct nj_item *item)
+{
+    struct adoption *a = (struct adoption *) (void *) item;
+    if (w->stopping) {
+        (void) close(a->fd);
+    } else {
+        (void) nj_client_new(a->hub, w, a->fd);
+    }
+    nj_dealloc(a);
+}
+
+void nj_hub_adopt(struct nj_hub *hub, struct nj_worker *w, int fd)
+{
+    struct adoption *a = nj_zalloc(sizeof(*a));
+    a->item.run = run_adoption;
+    a->hub = hub;
+    a->fd = fd;
+    nj_inbox_push(&w->inbox, &a->item);
+}
+
+void nj_hub_each(struct nj_worker *w, void (*fn)(struct nj_client *c, void *arg), void *arg)
+{
+    for (uint32_t i = 0; i < w->slots_n; i++) {
+        struct nj_conn *conn = nj_slot_at(w, i)->conn;
+        if (conn != NULL && conn->ops == &nj_client_ops) {
+            fn((struct nj_client *) (void *) conn, arg);
+        }
+    }
+}
+
+static void close_one(struct nj_client *c, void *arg)
+{
+    const enum nj_close_reason *reason = arg;
+    nj_client_close(c, *reason);
+}
+
+void nj_hub_close_all(struct nj_worker *w, enum nj_close_reason reason)
+{
+    nj_hub_each(w, close_one, &reason);
+}
