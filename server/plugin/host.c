@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/version.h"
 
 static const char *names[NJ_PLUGINS_MAX]; /* immutable after start */
 

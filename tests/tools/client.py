@@ -39,10 +39,16 @@ async def main():
     args = parser.parse_args()
 
     tls = ssl.create_default_context(cafile=args.ca) if args.ca else None
+    reasons = []
+
+    async def note(exc):
+        reasons.append(exc)
+
     try:
-        nc = await nats.connect(args.server, tls=tls, allow_reconnect=False, connect_timeout=5)
+        nc = await nats.connect(args.server, tls=tls, allow_reconnect=False, connect_timeout=5,
+                                max_reconnect_attempts=1, reconnect_time_wait=0, error_cb=note)
     except (OSError, nats.errors.Error) as exc:
-        raise SystemExit("cannot connect to %s: %s" % (args.server, exc))
+        raise SystemExit("cannot connect to %s: %s" % (args.server, (reasons or [exc])[-1]))
     try:
         if args.command == "sub":
             await subscribe(nc, args.subject)
