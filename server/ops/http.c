@@ -366,8 +366,8 @@ static void enter_body(struct nj_http *h)
     h->body_left = h->head.body_len;
     /* A peer that waits for "100 Continue" is answered at once; it may send the body or not, so
      * the connection cannot be used again. */
-    h->lazy_body = has_body && ((h->head.expects_continue && h->head.minor >= 1) ||
-                                h->head.body_len > NJ_HTTP_BODY_MAX);
+    bool unsent = h->head.expects_other || (h->head.expects_continue && h->head.minor >= 1);
+    h->lazy_body = has_body && (unsent || h->head.body_len > NJ_HTTP_BODY_MAX);
     h->phase = has_body && !h->lazy_body ? NJ_HTTP_IN_BODY : NJ_HTTP_ANSWERING;
 }
 

@@ -381,7 +381,7 @@ static const struct {
       "HTTP/1.1 200 OK", OK_HEALTH, 1 },
     { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\nabc"),
       "HTTP/1.1 200 OK", OK_HEALTH, 1 },
-    { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nExpect: x\r\n\r\n"), "HTTP/1.1 417 Expectation Failed",
+    { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: x\r\n\r\n"), "HTTP/1.1 417 Expectation Failed",
       "", 1 },
     { Q("HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP/1.1 200 OK", "", 1 },
     { Q("HEAD /nope HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP/1.1 404 Not Found", "", 1 },
