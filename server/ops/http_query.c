@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/quote.h"
 #include "natterjack/plugin.h"
 #include "ops/http_head.h"
 
@@ -37,69 +38,12 @@ char *nj_query_get(const char *query, const char *key)
     return nj_strdup("");
 }
 
-/* Length of the UTF-8 sequence at s when it is one, and its code point; else 0. */
-static size_t decode_utf8(const unsigned char *s, uint32_t *cp_out)
-{
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    if (n <= 1) {
-        *cp_out = s[0];
-        return n;
-    }
-    uint32_t cp = s[0] & (0x7fU >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80) { /* the NUL at the end stops here too */
-            return 0;
-        }
-        cp = cp << 6 | (s[i] & 0x3fU);
-    }
-    *cp_out = cp;
-    return cp < least[n] || cp > 0x10ffff || (cp >= 0xd800 && cp <= 0xdfff) ? 0 : n;
-}
-
-/* The characters above ASCII that cannot be seen; the rare ones are left as they are. */
-static bool is_invisible(uint32_t cp)
-{
-    return (cp >= 0x7f && cp <= 0xa0) || cp == 0xad || (cp >= 0x2000 && cp <= 0x200f) ||
-           (cp >= 0x2028 && cp <= 0x202f) || (cp >= 0x205f && cp <= 0x206f) || cp == 0x3000 ||
-           cp == 0xfeff || (cp >= 0xe000 && cp <= 0xf8ff) || cp >= 0xe0000;
-}
-
-static void put_quoted_char(struct nj_buf *b, const char *s, size_t n, uint32_t cp)
-{
-    static const char named[] = "\a\b\t\n\v\f\r\"\\";
-    static const char letters[] = "abtnvfr\"\\";
-    const char *hit = cp != 0 && cp < 0x80 ? strchr(named, (int) cp) : NULL;
-    if (hit != NULL) {
-        (void) nj_buf_printf(b, "\\%c", letters[hit - named]);
-    } else if (n == 0 || cp < 0x20 || cp == 0x7f) {
-        (void) nj_buf_printf(b, "\\x%02x", (unsigned char) *s);
-    } else if (is_invisible(cp)) {
-        (void) nj_buf_printf(b, cp > 0xffff ? "\\U%08x" : "\\u%04x", cp);
-    } else {
-        (void) nj_buf_append(b, s, n);
-    }
-}
-
-/* As Go's strconv.Quote(). */
-static void put_quoted(struct nj_buf *b, const char *s)
-{
-    (void) nj_buf_putc(b, '"');
-    while (*s != '\0') {
-        uint32_t cp = 0;
-        size_t n = decode_utf8((const unsigned char *) s, &cp);
-        put_quoted_char(b, s, n, cp);
-        s += n == 0 ? 1 : n;
-    }
-    (void) nj_buf_putc(b, '"');
-}
-
 /* `what` and `call` as the reference names them; takes the value over. */
 static int refuse(struct nj_buf *why, const char *what, const char *key, const char *call,
                   char *value, const char *fault)
 {
     (void) nj_buf_printf(why, "Error decoding %s for '%s': strconv.%s: parsing ", what, key, call);
-    put_quoted(why, value);
+    (void) nj_quote(why, value, strlen(value));
     (void) nj_buf_printf(why, ": %s", fault);
     nj_dealloc(value);
     return NJ_E_INVALID;

@@ -1,6 +1,7 @@
 #include "ops/monitor.h"
 
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -185,6 +186,14 @@ static const char *address_text(const struct nj_monitor *mon, int port, char *bu
     return buf;
 }
 
+static void ignore_sigpipe(void)
+{
+    struct sigaction now = { 0 };
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
+        (void) signal(SIGPIPE, SIG_IGN);
+    }
+}
+
 int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
                     const struct nj_monitor_source *source, void *user,
                     struct nj_monitor **mon_out, struct nj_error *err)
@@ -201,6 +210,7 @@ int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
     mon->source = source;
     mon->user = user;
     copy_config(mon, config);
+    ignore_sigpipe();
     for (size_t i = 0; i < NJ_ENDPOINT_COUNT; i++) {
         mon->counts[i].path = paths[i];
     }

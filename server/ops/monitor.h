@@ -39,6 +39,8 @@ struct nj_monitor_config {
  * listen tcp 127.0.0.1:8222: bind: address already in use") and nothing is left behind; the loop
  * must be run once more to let a handle go.  Logs "Starting http monitor on <host:port>".
  * `source` and `user` are borrowed until the closed callback.
+ * SIGPIPE is ignored from then on if it had its default: libuv writes to sockets without
+ * MSG_NOSIGNAL, and a reader that hangs up must not end the process.
  */
 int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
                     const struct nj_monitor_source *source, void *user,

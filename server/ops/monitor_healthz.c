@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/quote.h"
 #include "natterjack/plugin.h"
 #include "ops/http_query.h"
 
@@ -67,7 +68,7 @@ static void log_failure(bool details, const char *text)
         return;
     }
     nj_buf_init(&quoted, 8192);
-    (void) nj_json_quote(&quoted, text, strlen(text));
+    (void) nj_quote(&quoted, text, strlen(text));
     nj_log_warn("Healthcheck failed: %s", quoted.ptr);
     nj_buf_free(&quoted);
 }

@@ -842,6 +842,24 @@ START_TEST(pipelined_requests_wait_for_the_late_answer)
 }
 END_TEST
 
+START_TEST(a_client_that_hangs_up_in_the_middle_does_no_harm)
+{
+    static const char many[] = GOOD GOOD GOOD GOOD GOOD GOOD GOOD GOOD;
+    for (int i = 0; i < 20; i++) {
+        struct linger now = { .l_onoff = 1, .l_linger = 0 };
+        int fd = dial();
+        (void) send(fd, many, sizeof(many) - 1, MSG_NOSIGNAL);
+        (void) uv_run(&loop, UV_RUN_NOWAIT);
+        if (i % 2 == 0) { /* a reset rather than an end */
+            (void) setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+        }
+        (void) close(fd);
+    }
+
+    ck_assert_str_eq(body_of(get("/healthz")), OK_HEALTH);
+}
+END_TEST
+
 /* ---- bounds ---------------------------------------------------------------------------------- */
 
 START_TEST(an_answer_over_the_limit_becomes_a_500)
@@ -1020,6 +1038,7 @@ static TCase *server_tests(void)
     tcase_add_test(tc, a_closed_connection_tells_its_ages_at_the_end);
     tcase_add_test(tc, subscriptions_are_asked_for_the_page_alone);
     tcase_add_test(tc, pipelined_requests_wait_for_the_late_answer);
+    tcase_add_test(tc, a_client_that_hangs_up_in_the_middle_does_no_harm);
     tcase_add_test(tc, an_answer_over_the_limit_becomes_a_500);
     tcase_add_test(tc, too_much_waiting_output_is_answered_with_503);
     tcase_add_loop_test(tc, a_silent_or_slow_connection_is_closed, 0, 3);
