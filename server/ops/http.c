@@ -259,8 +259,8 @@ static enum body_step take_chunk_line(struct nj_http *h, const char *line, size_
             return BODY_BAD;
         }
         h->chunk_state = h->body_left == 0 ? CHUNK_TRAILER : CHUNK_DATA;
-        h->body_seen += h->body_left < NJ_HTTP_BODY_MAX ? (size_t) h->body_left
-                                                        : (size_t) NJ_HTTP_BODY_MAX + 1;
+        h->body_seen +=
+            h->body_left < NJ_HTTP_BODY_MAX ? (size_t) h->body_left : (size_t) NJ_HTTP_BODY_MAX + 1;
         break;
     case CHUNK_END:
         if (len != 0) {

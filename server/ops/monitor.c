@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "ops/monitor_priv.h"
 
@@ -195,8 +196,8 @@ static void ignore_sigpipe(void)
 }
 
 int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
-                    const struct nj_monitor_source *source, void *user,
-                    struct nj_monitor **mon_out, struct nj_error *err)
+                    const struct nj_monitor_source *source, void *user, struct nj_monitor **mon_out,
+                    struct nj_error *err)
 {
     static const char *const paths[NJ_ENDPOINT_COUNT] = {
         [NJ_ENDPOINT_ROOT] = "/",
@@ -215,17 +216,16 @@ int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
         mon->counts[i].path = paths[i];
     }
     nj_procstat_init(&mon->proc);
-    nj_procstat_update(&mon->proc, (int64_t) uv_hrtime());
+    nj_procstat_update(&mon->proc, nj_mono_ns());
     int rc = uv_tcp_init(loop, &mon->listener);
     mon->listener.data = mon;
     mon->listener_gone = rc < 0;
     rc = rc < 0 ? rc : start_listening(mon);
     if (rc < 0) {
-        (void) snprintf(err->text, sizeof(err->text),
-                        "can't listen to the monitor port: listen tcp %s: %s",
-                        address_text(mon, config->port > 0 ? config->port : 0, address,
-                                     sizeof(address)),
-                        reason_text(rc));
+        (void) snprintf(
+            err->text, sizeof(err->text), "can't listen to the monitor port: listen tcp %s: %s",
+            address_text(mon, config->port > 0 ? config->port : 0, address, sizeof(address)),
+            reason_text(rc));
         err->code = NJ_E_IO;
         nj_monitor_close(&mon, NULL, NULL);
         return NJ_E_IO;

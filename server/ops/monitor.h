@@ -23,7 +23,7 @@ struct nj_monitor_config {
     int port;              /* -1: chosen by the system */
     const char *base_path; /* as configured; NULL or "": none */
     const char *server_id;
-    const char *version; /* shown on the page at "/" */
+    const char *version;       /* shown on the page at "/" */
     unsigned max_connections;  /* 128; the longest idle one makes room for a new one */
     uint64_t head_timeout_ms;  /* 5 s for request line and header */
     uint64_t body_timeout_ms;  /* 30 s */
@@ -43,8 +43,8 @@ struct nj_monitor_config {
  * MSG_NOSIGNAL, and a reader that hangs up must not end the process.
  */
 int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
-                    const struct nj_monitor_source *source, void *user,
-                    struct nj_monitor **mon_out, struct nj_error *err);
+                    const struct nj_monitor_source *source, void *user, struct nj_monitor **mon_out,
+                    struct nj_error *err);
 
 /* The port that is listened on. */
 int nj_monitor_port(const struct nj_monitor *mon);

@@ -52,9 +52,9 @@ struct nj_connz_options {
     enum nj_connz_state state;
     enum nj_connz_subs subs;
     bool auth;
-    int64_t offset; /* never negative */
-    int64_t limit;  /* always positive */
-    uint64_t cid;   /* 0: any */
+    int64_t offset;                     /* never negative */
+    int64_t limit;                      /* always positive */
+    uint64_t cid;                       /* 0: any */
     char *user, *account, *mqtt_client; /* owned; "" = any */
 };
 

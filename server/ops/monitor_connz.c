@@ -47,20 +47,13 @@ static const struct {
     const char *name;
     enum nj_connz_sort sort;
 } sorts[] = {
-    { "cid", NJ_CONNZ_BY_CID },
-    { "start", NJ_CONNZ_BY_START },
-    { "subs", NJ_CONNZ_BY_SUBS },
-    { "pending", NJ_CONNZ_BY_PENDING },
-    { "msgs_to", NJ_CONNZ_BY_MSGS_TO },
-    { "msgs_from", NJ_CONNZ_BY_MSGS_FROM },
-    { "bytes_to", NJ_CONNZ_BY_BYTES_TO },
-    { "bytes_from", NJ_CONNZ_BY_BYTES_FROM },
-    { "last", NJ_CONNZ_BY_LAST },
-    { "idle", NJ_CONNZ_BY_IDLE },
-    { "uptime", NJ_CONNZ_BY_UPTIME },
-    { "stop", NJ_CONNZ_BY_STOP },
-    { "reason", NJ_CONNZ_BY_REASON },
-    { "rtt", NJ_CONNZ_BY_RTT },
+    { "cid", NJ_CONNZ_BY_CID },           { "start", NJ_CONNZ_BY_START },
+    { "subs", NJ_CONNZ_BY_SUBS },         { "pending", NJ_CONNZ_BY_PENDING },
+    { "msgs_to", NJ_CONNZ_BY_MSGS_TO },   { "msgs_from", NJ_CONNZ_BY_MSGS_FROM },
+    { "bytes_to", NJ_CONNZ_BY_BYTES_TO }, { "bytes_from", NJ_CONNZ_BY_BYTES_FROM },
+    { "last", NJ_CONNZ_BY_LAST },         { "idle", NJ_CONNZ_BY_IDLE },
+    { "uptime", NJ_CONNZ_BY_UPTIME },     { "stop", NJ_CONNZ_BY_STOP },
+    { "reason", NJ_CONNZ_BY_REASON },     { "rtt", NJ_CONNZ_BY_RTT },
 };
 
 static int parse_subs(struct nj_connz_options *o, const char *query, struct nj_buf *why)
@@ -84,8 +77,8 @@ static int parse_state(struct nj_connz_options *o, const char *query, struct nj_
         const char *name;
         enum nj_connz_state state;
     } states[] = {
-        { "", NJ_CONNZ_OPEN },          { "open", NJ_CONNZ_OPEN }, { "closed", NJ_CONNZ_CLOSED },
-        { "any", NJ_CONNZ_ALL },        { "all", NJ_CONNZ_ALL },
+        { "", NJ_CONNZ_OPEN },   { "open", NJ_CONNZ_OPEN }, { "closed", NJ_CONNZ_CLOSED },
+        { "any", NJ_CONNZ_ALL }, { "all", NJ_CONNZ_ALL },
     };
     char *value = nj_query_get(query, "state");
     int rc = NJ_E_INVALID;

@@ -54,8 +54,8 @@ struct nj_sub_fact *nj_conn_fact_add_sub(struct nj_conn_fact *c)
 struct nj_peer_cert_fact *nj_conn_fact_add_cert(struct nj_conn_fact *c)
 {
     size_t cap = cap_of(c->tls_peer_certs_n);
-    c->tls_peer_certs = grow(c->tls_peer_certs, &c->tls_peer_certs_n, &cap,
-                             sizeof(*c->tls_peer_certs));
+    c->tls_peer_certs =
+        grow(c->tls_peer_certs, &c->tls_peer_certs_n, &cap, sizeof(*c->tls_peer_certs));
     return &c->tls_peer_certs[c->tls_peer_certs_n - 1];
 }
 

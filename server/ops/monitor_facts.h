@@ -34,8 +34,8 @@ struct nj_varz_facts {
     bool tls_required;
     bool tls_verify;
     bool tls_ocsp_peer_verify;
-    const char *ip;             /* optional: client_advertise */
-    char *const *connect_urls;  /* optional, "host:port" */
+    const char *ip;            /* optional: client_advertise */
+    char *const *connect_urls; /* optional, "host:port" */
     size_t connect_urls_n;
     int64_t max_connections;
     int64_t max_subs; /* 0: unlimited, not printed */
@@ -72,11 +72,7 @@ struct nj_varz_facts {
 
 /* ---- /connz ---------------------------------------------------------------------------------- */
 
-enum nj_connz_state {
-    NJ_CONNZ_OPEN = 0,
-    NJ_CONNZ_CLOSED = 1,
-    NJ_CONNZ_ALL = 2
-};
+enum nj_connz_state { NJ_CONNZ_OPEN = 0, NJ_CONNZ_CLOSED = 1, NJ_CONNZ_ALL = 2 };
 
 enum nj_connz_subs {
     NJ_CONNZ_SUBS_NONE = 0,
@@ -86,17 +82,18 @@ enum nj_connz_subs {
 
 /*
  * Which connections are wanted.  The core must leave out what `state`, `cid` and `cids` exclude;
- * it may leave out what `account` and `auth_user` exclude (they are filtered again).  Borrowed; lives until the answer is given.
+ * it may leave out what `account` and `auth_user` exclude (they are filtered again).  Borrowed;
+ * lives until the answer is given.
  */
 struct nj_connz_query {
     enum nj_connz_state state;
-    enum nj_connz_subs subs;  /* fill the subs array only when asked */
-    bool auth;                /* tls_peer_certs are wanted */
-    uint64_t cid;             /* 0: all */
-    const uint64_t *cids;     /* sorted ascending; cids_n 0: all */
+    enum nj_connz_subs subs; /* fill the subs array only when asked */
+    bool auth;               /* tls_peer_certs are wanted */
+    uint64_t cid;            /* 0: all */
+    const uint64_t *cids;    /* sorted ascending; cids_n 0: all */
     size_t cids_n;
-    const char *account;      /* NULL: all */
-    const char *auth_user;    /* NULL: all */
+    const char *account;   /* NULL: all */
+    const char *auth_user; /* NULL: all */
 };
 
 struct nj_sub_fact {

@@ -136,8 +136,7 @@ static void serve_root(struct nj_mon_client *c)
         "<a href=\"%s/connz\">Connections</a>\n"
         "<a href=\"%s/healthz\">Health Probe</a>\n"
         "</body>\n</html>\n",
-        c->mon->version, c->mon->base_path, c->mon->base_path,
-        c->mon->base_path);
+        c->mon->version, c->mon->base_path, c->mon->base_path, c->mon->base_path);
     struct nj_http_answer a = {
         .status = 200, .content_type = type_html, .body = page.ptr, .body_len = page.len
     };
@@ -222,8 +221,8 @@ static bool serve_connz(struct nj_mon_client *c)
     *q = (struct nj_mon_question){ .mon = mon, .client = c, .asking = true };
     c->question = q;
     mon->asked_n++;
-    nj_connz_run(mon->source, mon->user, mon->server_id, &o, mon->config.body_limit,
-                 on_connz_body, q);
+    nj_connz_run(mon->source, mon->user, mon->server_id, &o, mon->config.body_limit, on_connz_body,
+                 q);
     if (c->question == NULL) {
         return true;
     }

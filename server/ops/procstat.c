@@ -30,9 +30,8 @@ int64_t nj_procstat_parse_ticks(const char *line)
     unsigned long long stime = 0;
     /* The second field is the program's name in brackets and may hold anything, brackets too. */
     const char *after = strrchr(line, ')');
-    if (after == NULL ||
-        sscanf(after + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &utime,
-               &stime) != 2) {
+    if (after == NULL || sscanf(after + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu",
+                                &utime, &stime) != 2) {
         return -1;
     }
     return (int64_t) (utime + stime);
@@ -70,9 +69,8 @@ static void update_cpu(struct nj_procstat *p, int64_t mono_ns)
     if (p->sampled_ns != 0 && mono_ns - p->sampled_ns < CPU_INTERVAL_NS) {
         return;
     }
-    int64_t ticks = read_text("/proc/self/stat", text, sizeof(text)) == 0
-                        ? nj_procstat_parse_ticks(text)
-                        : -1;
+    int64_t ticks =
+        read_text("/proc/self/stat", text, sizeof(text)) == 0 ? nj_procstat_parse_ticks(text) : -1;
     if (ticks < 0) {
         return;
     }

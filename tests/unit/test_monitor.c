@@ -191,7 +191,7 @@ static void fake_connz(void *user, const struct nj_connz_query *q, nj_connz_done
 
 static const struct nj_monitor_source source = { fake_varz, fake_connz, fake_healthz };
 
-/* ---- a server on a loop, and clients that turn it --------------------------------------------- */
+/* ---- a server on a loop, and clients that turn it -------------------------------------------- */
 
 static uv_loop_t loop;
 static struct nj_monitor *mon;
@@ -365,8 +365,8 @@ static const struct {
     { Q("GET /healthz HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n" GOOD), "HTTP/1.0 200 OK",
       OK_HEALTH, 2 },
     { Q("GET /healthz HTTP/1.1\nHost: x\n\n"), "HTTP/1.1 200 OK", OK_HEALTH, 1 },
-    { Q("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: a, close\r\n\r\n" GOOD),
-      "HTTP/1.1 200 OK", OK_HEALTH, 1 },
+    { Q("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: a, close\r\n\r\n" GOOD), "HTTP/1.1 200 OK",
+      OK_HEALTH, 1 },
     { Q("GET /healthz HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n"), "HTTP/1.1 200 OK", OK_HEALTH,
       1 },
     { Q("get /healthz HTTP/1.2\r\nHost: x\r\n\r\n"), "HTTP/1.1 200 OK", OK_HEALTH, 1 },
@@ -379,10 +379,10 @@ static const struct {
       "HTTP/1.1 200 OK", OK_HEALTH, 1 },
     { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"),
       "HTTP/1.1 200 OK", OK_HEALTH, 1 },
-    { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\nabc"),
-      "HTTP/1.1 200 OK", OK_HEALTH, 1 },
-    { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: x\r\n\r\n"), "HTTP/1.1 417 Expectation Failed",
-      "", 1 },
+    { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\nabc"), "HTTP/1.1 200 OK",
+      OK_HEALTH, 1 },
+    { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: x\r\n\r\n"),
+      "HTTP/1.1 417 Expectation Failed", "", 1 },
     { Q("HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP/1.1 200 OK", "", 1 },
     { Q("HEAD /nope HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP/1.1 404 Not Found", "", 1 },
     { Q("OPTIONS /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP/1.1 200 OK", OK_HEALTH, 1 },
@@ -403,8 +403,7 @@ static const struct {
       1 },
     { Q("GET a:b HTTP/1.1\r\nHost: x\r\n\r\n"), "HTTP/1.1 307 Temporary Redirect",
       "<a href=\"/\">Temporary Redirect</a>.\n\n", 1 },
-    { Q("GET /healthz HTTP/1.1\r\n\r\n"),
-      "HTTP/1.1 400 Bad Request: missing required Host header",
+    { Q("GET /healthz HTTP/1.1\r\n\r\n"), "HTTP/1.1 400 Bad Request: missing required Host header",
       BAD ": missing required Host header", 1 },
     { Q("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), "HTTP/1.1 400 Bad Request\r", BAD,
       1 },
@@ -492,10 +491,25 @@ END_TEST
 
 START_TEST(any_bytes_are_fine_as_input)
 {
-    static const char *const words[] = { "GET ", "/varz", " HTTP/1.1\r\n", "Host: x\r\n", "\r\n",
-                                         "Transfer-Encoding: chunked\r\n", "\n", "%", "?", "5\r\n",
-                                         "0\r\n", "Content-Length: 7\r\n", " ", "\t", "\r", ":",
-                                         "Connection: close\r\n", "//../", "Expect: a\r\n" };
+    static const char *const words[] = { "GET ",
+                                         "/varz",
+                                         " HTTP/1.1\r\n",
+                                         "Host: x\r\n",
+                                         "\r\n",
+                                         "Transfer-Encoding: chunked\r\n",
+                                         "\n",
+                                         "%",
+                                         "?",
+                                         "5\r\n",
+                                         "0\r\n",
+                                         "Content-Length: 7\r\n",
+                                         " ",
+                                         "\t",
+                                         "\r",
+                                         ":",
+                                         "Connection: close\r\n",
+                                         "//../",
+                                         "Expect: a\r\n" };
     uint64_t state = (uint64_t) _i + 1;
     for (int round = 0; round < 300; round++) {
         struct nj_http h;
@@ -646,15 +660,63 @@ START_TEST(health_tells_what_does_not_listen)
 END_TEST
 
 static const char *const varz_keys[] = {
-    "server_id", "server_name", "version", "proto", "go", "host", "port", "max_connections",
-    "ping_interval", "ping_max", "http_host", "http_port", "http_base_path", "https_port",
-    "auth_timeout", "max_control_line", "max_payload", "max_pending", "cluster", "gateway", "leaf",
-    "mqtt", "websocket", "jetstream", "tls_timeout", "write_deadline", "start", "now", "uptime",
-    "mem", "cores", "gomaxprocs", "cpu", "connections", "total_connections", "routes", "remotes",
-    "leafnodes", "in_msgs", "in_bytes", "in_client_msgs", "in_client_bytes", "out_msgs",
-    "out_bytes", "out_client_msgs", "out_client_bytes", "slow_consumers", "stale_connections",
-    "stalled_clients", "subscriptions", "http_req_stats", "config_load_time", "config_digest",
-    "feature_flags", "system_account", "slow_consumer_stats", "stale_connection_stats",
+    "server_id",
+    "server_name",
+    "version",
+    "proto",
+    "go",
+    "host",
+    "port",
+    "max_connections",
+    "ping_interval",
+    "ping_max",
+    "http_host",
+    "http_port",
+    "http_base_path",
+    "https_port",
+    "auth_timeout",
+    "max_control_line",
+    "max_payload",
+    "max_pending",
+    "cluster",
+    "gateway",
+    "leaf",
+    "mqtt",
+    "websocket",
+    "jetstream",
+    "tls_timeout",
+    "write_deadline",
+    "start",
+    "now",
+    "uptime",
+    "mem",
+    "cores",
+    "gomaxprocs",
+    "cpu",
+    "connections",
+    "total_connections",
+    "routes",
+    "remotes",
+    "leafnodes",
+    "in_msgs",
+    "in_bytes",
+    "in_client_msgs",
+    "in_client_bytes",
+    "out_msgs",
+    "out_bytes",
+    "out_client_msgs",
+    "out_client_bytes",
+    "slow_consumers",
+    "stale_connections",
+    "stalled_clients",
+    "subscriptions",
+    "http_req_stats",
+    "config_load_time",
+    "config_digest",
+    "feature_flags",
+    "system_account",
+    "slow_consumer_stats",
+    "stale_connection_stats",
     "disk_io_wait_stats",
 };
 
@@ -1018,7 +1080,8 @@ START_TEST(this_process_has_memory_and_cores)
 }
 END_TEST
 
-#define LOOP(tc, test, table) tcase_add_loop_test(tc, test, 0, (int) (sizeof(table) / sizeof(*table)))
+#define LOOP(tc, test, table)                                                                      \
+    tcase_add_loop_test(tc, test, 0, (int) (sizeof(table) / sizeof(*table)))
 
 static TCase *server_tests(void)
 {
