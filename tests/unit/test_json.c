@@ -37,10 +37,10 @@ static const struct {
     { S("x\342\200\250y\342\200\251"), "\"x\\u2028y\\u2029\"" },
     { S("\342\200\252"), "\"\342\200\252\"" },
     { S("\377a"), "\"\\ufffda\"" },
-    { S("\342\202"), "\"\\ufffd\\ufffd\"" },                    /* cut short */
-    { S("\300\200"), "\"\\ufffd\\ufffd\"" },                    /* overlong */
-    { S("\340\237\277"), "\"\\ufffd\\ufffd\\ufffd\"" },         /* overlong */
-    { S("\355\240\200"), "\"\\ufffd\\ufffd\\ufffd\"" },         /* surrogate */
+    { S("\342\202"), "\"\\ufffd\\ufffd\"" },                       /* cut short */
+    { S("\300\200"), "\"\\ufffd\\ufffd\"" },                       /* overlong */
+    { S("\340\237\277"), "\"\\ufffd\\ufffd\\ufffd\"" },            /* overlong */
+    { S("\355\240\200"), "\"\\ufffd\\ufffd\\ufffd\"" },            /* surrogate */
     { S("\364\220\200\200"), "\"\\ufffd\\ufffd\\ufffd\\ufffd\"" }, /* above U+10FFFF */
     { S("\360\237\230\200"), "\"\360\237\230\200\"" },
 };
