@@ -88,7 +88,8 @@ $ext" "$@"
 }
 
 # ---- authorities ----------------------------------------------------------------------------
-for ca in root other expired-root inter inter-eku-client inter-expired nonca p384-root; do
+for ca in root other expired-root inter inter-eku-client inter-expired nonca p384-root fake-root \
+    fake-inter; do
     p256 "$tmp/$ca.key"
 done
 key "$tmp/p384-root.key" EC -pkeyopt ec_paramgen_curve:P-384
@@ -104,6 +105,9 @@ cert inter-expired "$tmp/inter-expired.key" '/O=Natterjack/CN=Expired Intermedia
     20200101000000Z 20210101000000Z
 cert nonca "$tmp/nonca.key" '/O=Natterjack/CN=Not An Authority' root "$NOCA
 $BOTH"
+# The names of root and inter-eku-client, and keys that are not theirs.
+cert fake-root "$tmp/fake-root.key" '/O=Natterjack/CN=Test Root' - "$CA"
+cert fake-inter "$tmp/fake-inter.key" '/O=Natterjack/CN=Client Intermediate' fake-root "$CA"
 
 # ---- leaves ----------------------------------------------------------------------------------
 p256 leaf-p256.key
@@ -145,6 +149,8 @@ $DNS"
 leaf expired-root expired-root "$BOTH
 $DNS"
 leaf nonca nonca "$BOTH
+$DNS"
+leaf forged fake-root "$BOTH
 $DNS"
 cert leaf-self-signed leaf-p256.key '/O=Natterjack/CN=self.test' - "$NOCA
 $BOTH
@@ -193,6 +199,11 @@ for n in inter inter-eku-client inter-expired nonca; do
 done
 cat leaf-inter.pem inter.pem root.pem > chain-inter-root.pem
 cat leaf-dns.pem other.pem > chain-dns-unrelated.pem
+cat leaf-inter-eku-client.pem fake-inter.pem inter-eku-client.pem > chain-lookalike.pem
+cat root.pem other.pem > anchors-two.pem
+{ echo 'a bundle'; cat leaf-p256.key root.pem root.pem expired-root.pem
+  printf '%s\n' '-----BEGIN CERTIFICATE-----' AAAA '-----END CERTIFICATE-----'
+  cat other.pem; } > anchors-mixed.pem
 
 # ---- keys in their other forms -------------------------------------------------------------------
 openssl rsa -in leaf-rsa2048.key -traditional -out form-pkcs1.key 2>/dev/null

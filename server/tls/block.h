@@ -1,0 +1,61 @@
+/*
+ * block.h: a `tls` block and a provider make a setup: a context ready for sessions, and all that
+ * the server itself must know about it.
+ *
+ * A setup is immutable and counted.  Every connection holds a reference, so a reload makes a new
+ * one and the old one ends with its last connection.
+ */
+#ifndef NJ_TLS_BLOCK_H
+#define NJ_TLS_BLOCK_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "natterjack/tls.h"
+#include "tls/pins.h"
+#include "tls/verify.h"
+
+struct nj_tls_block;
+
+/* Something a person should know although it works.  `level` is NJ_LOG_DEBUG or NJ_LOG_WARN. */
+typedef void (*nj_tls_note_fn)(uint32_t level, const char *text);
+
+struct nj_tls_setup {
+    _Atomic uint32_t refs; /* atomic */
+    /* all else: immutable */
+    const struct nj_tls_provider *provider;
+    struct nj_tls_ctx *ctx;
+    struct nj_tls_policy policy; /* verify_user of ctx */
+    struct nj_pins pins;
+    uint32_t verify; /* NJ_TLS_VERIFY_* */
+    bool has_cert;
+    int64_t not_after_s; /* of the first certificate; 0 without one */
+    bool tickets;
+    /* Versions, suites and groups that are on, for nj_hello_judge().  The rest is empty. */
+    struct nj_tls_settings offer;
+};
+
+struct nj_tls_setup_args {
+    const struct nj_tls_block *block;
+    const struct nj_tls_provider *provider;
+    const char *provider_name; /* for messages */
+    uint32_t role;             /* NJ_TLS_ROLE_*, one or both */
+    const char *label;         /* for messages: "client tls block"; may be NULL */
+    int64_t (*now_s)(void);    /* the clock that certificates are judged with */
+    nj_tls_note_fn note;       /* NULL (under -t): nobody listens */
+};
+
+/*
+ * Load the files, choose suites and groups, build the context, wipe the keys.
+ *   cipher_suites limits TLS 1.2 alone, and its order is not kept: all suites of TLS 1.3 stay on.
+ *   A suite that was named and that the provider lacks is refused.
+ *   A group that the provider lacks is dropped, with a debug note from the default list and a
+ *   warning when it was named; refused when none of those named remains.
+ * On failure err->text has the reference's words where it has them (see material.h).
+ */
+int nj_tls_setup_new(const struct nj_tls_setup_args *args, struct nj_tls_setup **setup_out,
+                     struct nj_error *err);
+struct nj_tls_setup *nj_tls_setup_ref(struct nj_tls_setup *setup); /* any thread */
+void nj_tls_setup_unref(struct nj_tls_setup **setupp);             /* any thread; sets NULL */
+
+#endif

@@ -1,0 +1,41 @@
+/* tls_block.h: a `tls` block as written.  A plain value; its owner is whoever has it. */
+#ifndef NJ_TLS_TLS_BLOCK_H
+#define NJ_TLS_TLS_BLOCK_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* handshake_first */
+enum nj_tls_first {
+    NJ_TLS_FIRST_OFF = 0,
+    NJ_TLS_FIRST_ALWAYS = 1, /* true */
+    NJ_TLS_FIRST_AUTO = 2    /* wait first_delay_ns for a ClientHello, then speak in clear */
+};
+
+/* A `tls` block as written: file names and numbers, nothing loaded. */
+struct nj_tls_block {
+    bool present;     /* the block (or a --tls flag) is there, maybe empty */
+    char *provider;   /* NULL: tls_provider */
+    char *cert_file;  /* NULL with key_file NULL: no certificate */
+    char *key_file;
+    char *ca_file;    /* NULL: system trust */
+    bool verify;
+    bool verify_and_map;         /* parsed; refused at start until mapping is served */
+    uint16_t min_version;        /* 0x0303 or 0x0304; default 0x0303 */
+    uint16_t *suites;            /* IANA, as listed, TLS 1.2 and 1.3; NULL = default list */
+    size_t suites_n;
+    uint16_t *groups;            /* IANA, as listed; NULL = default list */
+    size_t groups_n;
+    bool allow_insecure_suites;
+    int64_t timeout_ns;          /* handshake; default 2 s */
+    char (*pinned)[65];          /* lower-case hex SHA-256 of SPKI; pinned_n = 0: no pinning */
+    size_t pinned_n;
+    enum nj_tls_first first;
+    int64_t first_delay_ns;
+    int64_t rate_limit;          /* connection_rate_limit; 0 = off; refused at start for now */
+    /* where the block stands, for start-phase messages; file NULL when from flags */
+    char *file;
+    uint32_t line, col;
+};
+
+#endif
