@@ -171,7 +171,7 @@ static bool suite_works(const struct nj_gt_suite *suite)
 {
     gnutls_priority_t prio = NULL;
     struct words w = { .len = 0 };
-    unsigned index = 0;
+    unsigned unused = 0;
     (void) snprintf(w.text, sizeof(w.text), "NONE:+VERS-TLS1.%d",
                     suite->kx == GNUTLS_KX_UNKNOWN ? 3 : 2);
     w.len = strlen(w.text);
@@ -182,9 +182,13 @@ static bool suite_works(const struct nj_gt_suite *suite)
     if (gnutls_priority_init(&prio, w.text, NULL) < 0) {
         return false;
     }
-    bool works = gnutls_priority_get_cipher_suite_index(prio, 0, &index) == 0;
+    /* "unknown" at the first places are signalling values, not suites */
+    int rc = GNUTLS_E_UNKNOWN_CIPHER_SUITE;
+    for (unsigned i = 0; rc == GNUTLS_E_UNKNOWN_CIPHER_SUITE; i++) {
+        rc = gnutls_priority_get_cipher_suite_index(prio, i, &unused);
+    }
     gnutls_priority_deinit(prio);
-    return works;
+    return rc == 0;
 }
 
 void nj_gt_suites_probe(void)

@@ -289,9 +289,9 @@ START_TEST(garbage_instead_of_a_client_hello_fails)
     uint32_t x = 12345;
     for (int round = 0; round < 200; round++) {
         uint8_t bytes[300] = { 0x16, 0x03, 0x01, 0x01, 0x27, 0x01, 0x00, 0x01, 0x23 };
-        for (size_t i = (size_t) (round % 8) + 5; i < sizeof(bytes); i++) {
+        for (size_t i = 9; i < sizeof(bytes); i++) { /* the headers stay */
             x = x * 1664525 + 1013904223;
-            bytes[i] = i > 8 || round >= 100 ? (uint8_t) (x >> 24) : bytes[i];
+            bytes[i] = (uint8_t) (x >> 24);
         }
         struct nj_kit_stage st;
         nj_kit_stage_init(&st, with_itself(_i), "server-ecdsa");
@@ -316,6 +316,7 @@ START_TEST(transport_that_ends_in_the_handshake_is_eof)
     ck_assert_int_eq(s->rc, NJ_NEED_IN);
 
     ck_assert_int_eq(s->tls->in_eof(s->sess), NJ_E_TRUNCATED);
+    s->err = (struct nj_error) NJ_ERROR_INIT;
     s->tls->error(s->sess, &s->err);
     ck_assert_str_eq(s->err.text, "EOF");
     nj_kit_stage_free(&st);

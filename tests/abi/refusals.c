@@ -158,20 +158,34 @@ START_TEST(insecure_dial_asks_the_hook_and_checks_no_chain)
 }
 END_TEST
 
-START_TEST(versions_that_do_not_meet_end_with_alert_70)
+START_TEST(client_that_is_too_old_gets_alert_70)
 {
-    for (int newer_server = 0; newer_server < 2; newer_server++) {
-        struct nj_kit_stage st;
-        nj_kit_stage_init(&st, _i, "server-ecdsa");
-        nj_kit_settings_version(&st.server_set, newer_server ? NJ_TLS_1_3 : NJ_TLS_1_2);
-        nj_kit_settings_version(&st.client_set, newer_server ? NJ_TLS_1_2 : NJ_TLS_1_3);
+    struct nj_kit_stage st;
+    nj_kit_stage_init(&st, _i, "server-ecdsa");
+    nj_kit_settings_version(&st.server_set, NJ_TLS_1_3);
+    nj_kit_settings_version(&st.client_set, NJ_TLS_1_2);
 
-        ck_assert_int_eq(nj_kit_stage_run(&st, 0), NJ_E_FAILED);
+    ck_assert_int_eq(nj_kit_stage_run(&st, 0), NJ_E_FAILED);
 
-        nj_kit_assert_alert(&st.pair.server, &st.pair.client, 70);
-        ck_assert_uint_eq(st.pair.server.err.cls, NJ_CLASS_VERSION);
-        nj_kit_stage_free(&st);
-    }
+    nj_kit_assert_alert(&st.pair.server, &st.pair.client, 70);
+    ck_assert_uint_eq(st.pair.server.err.cls, NJ_CLASS_VERSION);
+    nj_kit_stage_free(&st);
+}
+END_TEST
+
+/* A TLS 1.2 server need not know supported_versions: then it misses a suite instead. */
+START_TEST(client_that_is_too_new_gets_alert_70_or_40)
+{
+    struct nj_kit_stage st;
+    nj_kit_stage_init(&st, _i, "server-ecdsa");
+    nj_kit_settings_version(&st.server_set, NJ_TLS_1_2);
+    nj_kit_settings_version(&st.client_set, NJ_TLS_1_3);
+
+    ck_assert_int_eq(nj_kit_stage_run(&st, 0), NJ_E_FAILED);
+
+    nj_kit_assert_alert(&st.pair.server, &st.pair.client,
+                        st.pair.server.err.cls == NJ_CLASS_NO_SUITE ? 40 : 70);
+    nj_kit_stage_free(&st);
 }
 END_TEST
 
@@ -312,7 +326,8 @@ Suite *nj_kit_suite_refusals(void)
     tcase_add_loop_test(tc, hook_cannot_loosen_the_librarys_verdict, 0, n);
     tcase_add_loop_test(tc, expired_server_certificate_is_found, 0, n);
     tcase_add_loop_test(tc, insecure_dial_asks_the_hook_and_checks_no_chain, 0, n);
-    tcase_add_loop_test(tc, versions_that_do_not_meet_end_with_alert_70, 0, n);
+    tcase_add_loop_test(tc, client_that_is_too_old_gets_alert_70, 0, n);
+    tcase_add_loop_test(tc, client_that_is_too_new_gets_alert_70_or_40, 0, n);
     tcase_add_loop_test(tc, suites_that_do_not_meet_end_with_alert_40, 0, n);
     tcase_add_loop_test(tc, groups_that_do_not_meet_end_with_alert_40, 0, n);
     tcase_add_loop_test(tc, server_without_certificate_sends_112, 0, n);
