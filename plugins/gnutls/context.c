@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-/* ---- small copies ---------------------------------------------------------------------------- */
-
 static void *copy_bytes(const void *bytes, size_t len)
 {
     void *p = nj_gt_host->alloc(len == 0 ? 1 : len);
@@ -11,31 +9,6 @@ static void *copy_bytes(const void *bytes, size_t len)
         memcpy(p, bytes, len);
     }
     return p;
-}
-
-static uint16_t *copy_ids(const uint16_t *ids, size_t n)
-{
-    return copy_bytes(ids, n * sizeof(ids[0]));
-}
-
-static bool has_id(const uint16_t *ids, size_t n, uint16_t id)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (ids[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool nj_gt_ctx_has_suite(const struct nj_tls_ctx *ctx, uint16_t suite)
-{
-    return has_id(ctx->suites, ctx->suites_n, suite);
-}
-
-bool nj_gt_ctx_has_group(const struct nj_tls_ctx *ctx, uint16_t group)
-{
-    return has_id(ctx->groups, ctx->groups_n, group);
 }
 
 /* ---- what is refused ------------------------------------------------------------------------- */
@@ -245,8 +218,7 @@ static int load_credentials(struct nj_tls_ctx *ctx, const struct nj_tls_settings
 {
     int rc = gnutls_certificate_allocate_credentials(&ctx->cred);
     if (rc < 0) {
-        return nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL, "gnutls: %s",
-                                  gnutls_strerror(rc));
+        return nj_gt_error_lib(err, rc);
     }
     rc = load_identity(ctx, set, err);
     if (rc == NJ_OK) {
@@ -284,18 +256,6 @@ static gnutls_pk_algorithm_t own_key_type(const struct nj_tls_ctx *ctx)
     return (gnutls_pk_algorithm_t) gnutls_pubkey_get_pk_algorithm(ctx->certs[0].pubkey, NULL);
 }
 
-static bool has_1_2_suite_for(const struct nj_gt_wish *wish)
-{
-    for (size_t i = 0; i < wish->suites_n; i++) {
-        const struct nj_gt_suite *suite = nj_gt_suite_find(wish->suites[i]);
-        bool rsa = wish->key == GNUTLS_PK_RSA || wish->key == GNUTLS_PK_RSA_PSS;
-        if (suite->kx != GNUTLS_KX_UNKNOWN && (suite->kx != GNUTLS_KX_ECDHE_ECDSA) == rsa) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int load_priorities(struct nj_tls_ctx *ctx, const struct nj_tls_settings *set,
                            struct nj_error *err)
 {
@@ -312,19 +272,17 @@ static int load_priorities(struct nj_tls_ctx *ctx, const struct nj_tls_settings 
     if (rc < 0 || !accepts) {
         return rc;
     }
-    struct nj_gt_wish one = all;
-    one.tls13 = false;
-    one.key = own_key_type(ctx);
-    if (!has_1_2_suite_for(&one)) {
-        one.key = GNUTLS_PK_UNKNOWN; /* nothing would be left; let the handshake say so */
+    struct nj_gt_wish only_12 = all;
+    only_12.tls13 = false;
+    only_12.key = own_key_type(ctx);
+    if (all.tls12 && nj_gt_priority_new(&only_12, &ctx->prio_12, NULL) < 0) {
+        only_12.key = GNUTLS_PK_UNKNOWN; /* no suite fits the key: let the handshake say so */
+        rc = nj_gt_priority_new(&only_12, &ctx->prio_12, err);
     }
-    if (all.tls12) {
-        rc = nj_gt_priority_new(&one, &ctx->prio_12, err);
-    }
-    one = all;
-    one.tls12 = false;
+    struct nj_gt_wish only_13 = all;
+    only_13.tls12 = false;
     if (rc == NJ_OK && all.tls13) {
-        rc = nj_gt_priority_new(&one, &ctx->prio_13, err);
+        rc = nj_gt_priority_new(&only_13, &ctx->prio_13, err);
     }
     return rc;
 }
@@ -349,9 +307,9 @@ static void copy_settings(struct nj_tls_ctx *ctx, const struct nj_tls_settings *
     ctx->role = set->role;
     ctx->verify = set->verify;
     ctx->insecure = set->insecure != 0;
-    ctx->suites = copy_ids(set->suites, set->suites_n);
+    ctx->suites = copy_bytes(set->suites, set->suites_n * sizeof(set->suites[0]));
     ctx->suites_n = set->suites_n;
-    ctx->groups = copy_ids(set->groups, set->groups_n);
+    ctx->groups = copy_bytes(set->groups, set->groups_n * sizeof(set->groups[0]));
     ctx->groups_n = set->groups_n;
     ctx->verify_hook = set->verify_hook;
     ctx->verify_user = set->verify_user;

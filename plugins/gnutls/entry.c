@@ -50,8 +50,7 @@ static int init(const struct nj_host *host, struct nj_error *err)
     nj_gt_host = host;
     int rc = gnutls_global_init();
     if (rc < 0) {
-        return nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL, "gnutls: %s",
-                                  gnutls_strerror(rc));
+        return nj_gt_error_lib(err, rc);
     }
     gnutls_global_set_time_function(host_time);
     nj_gt_suites_probe();

@@ -87,6 +87,16 @@ uint16_t nj_gt_version_of(gnutls_session_t tls)
     }
 }
 
+int nj_gt_error_lib(struct nj_error *err, int lib_code)
+{
+    (void) nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL, "gnutls: %s",
+                              gnutls_strerror(lib_code));
+    if (err != NULL) {
+        err->lib_code = lib_code;
+    }
+    return NJ_E_FAILED;
+}
+
 void nj_gt_fail(struct nj_tls_session *s, uint32_t cls, int32_t alert, const char *fmt, ...)
 {
     if (s->fail != NULL) {

@@ -65,6 +65,7 @@ const uint16_t *nj_gt_groups_list(size_t *n_out);
 /* NULL when the library lacks it. */
 const struct nj_gt_suite *nj_gt_suite_find(uint16_t id);
 bool nj_gt_group_known(uint16_t id);
+bool nj_gt_in_list(const uint16_t *list, size_t n, uint16_t id);
 bool nj_gt_suite_is_1_3(uint16_t id);
 /* The negotiated ones, as IANA numbers; 0 when there is none. */
 uint16_t nj_gt_suite_of(gnutls_session_t tls);
@@ -117,9 +118,6 @@ int nj_gt_ctx_new(const struct nj_tls_settings *settings, struct nj_tls_ctx **ct
                   struct nj_error *err);
 void nj_gt_ctx_ref(struct nj_tls_ctx *ctx);
 void nj_gt_ctx_unref(struct nj_tls_ctx *ctx);
-/* Is the number in the list of the settings? */
-bool nj_gt_ctx_has_suite(const struct nj_tls_ctx *ctx, uint16_t suite);
-bool nj_gt_ctx_has_group(const struct nj_tls_ctx *ctx, uint16_t group);
 
 /* ---- session.c ------------------------------------------------------------------------------- */
 
@@ -183,6 +181,8 @@ int nj_gt_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, size
 /* ---- errors.c -------------------------------------------------------------------------------- */
 
 uint16_t nj_gt_version_of(gnutls_session_t tls);
+/* Fill `err` with GnuTLS's own words; returns NJ_E_FAILED. */
+int nj_gt_error_lib(struct nj_error *err, int lib_code);
 /* Note the first failure of a session; `alert` is the one to send, or NJ_ALERT_NONE. */
 void nj_gt_fail(struct nj_tls_session *s, uint32_t cls, int32_t alert, const char *fmt, ...)
     NJ_PRINTF(4, 5);

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Calls in a row that may bring nothing although input is left, before we call it a bug. */
-#define IDLE_MAX 4096
+/* Calls in a row that may bring no data though input is left: a peer of empty messages. */
+#define CALLS_MAX 4096
 
 /* ---- transport ------------------------------------------------------------------------------- */
 
@@ -106,18 +106,25 @@ static int give_up_lib(struct nj_tls_session *s, int lib_code)
 static int after_client_hello(gnutls_session_t tls)
 {
     struct nj_tls_session *s = gnutls_session_get_ptr(tls);
+    bool is_1_3 = gnutls_protocol_get_version(tls) == GNUTLS_TLS1_3;
+    gnutls_priority_t prio = is_1_3 ? s->ctx->prio_13 : s->ctx->prio_12;
+    if (prio == NULL) {
+        /* a hello of TLS 1.2 comes as far as here where only 1.3 is enabled */
+        return GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
+    }
     if (s->ctx->certs_n == 0) {
         nj_gt_fail(s, NJ_CLASS_INTERNAL, NJ_ALERT_UNRECOGNIZED_NAME,
                    "tls: no certificates configured");
         return GNUTLS_E_UNRECOGNIZED_NAME;
     }
-    bool is_1_3 = gnutls_protocol_get_version(tls) == GNUTLS_TLS1_3;
-    gnutls_priority_t prio = is_1_3 ? s->ctx->prio_13 : s->ctx->prio_12;
-    return prio == NULL ? 0 : gnutls_priority_set(tls, prio);
+    return gnutls_priority_set(tls, prio);
 }
 
-static void session_free(struct nj_tls_session *s)
+void nj_gt_free(struct nj_tls_session *s)
 {
+    if (s == NULL) {
+        return;
+    }
     if (s->tls != NULL) {
         gnutls_deinit(s->tls);
     }
@@ -127,66 +134,50 @@ static void session_free(struct nj_tls_session *s)
     nj_gt_host->dealloc(s);
 }
 
-void nj_gt_free(struct nj_tls_session *s)
+/* What both ends have in common.  0 or a GnuTLS number. */
+static int session_setup(struct nj_tls_session *s, unsigned flags)
 {
-    if (s != NULL) {
-        session_free(s);
+    int rc = gnutls_init(&s->tls, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+    if (rc < 0) {
+        s->tls = NULL;
+        return rc;
     }
+    gnutls_session_set_ptr(s->tls, s);
+    gnutls_transport_set_ptr(s->tls, s);
+    gnutls_transport_set_pull_function(s->tls, pull);
+    gnutls_transport_set_vec_push_function(s->tls, push);
+    gnutls_handshake_set_timeout(s->tls, GNUTLS_INDEFINITE_TIMEOUT); /* the server has clocks */
+    rc = gnutls_priority_set(s->tls, s->ctx->prio);
+    if (rc >= 0) {
+        rc = gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, s->ctx->cred);
+    }
+    if (rc >= 0 && s->ctx->alpn_n > 0) {
+        unsigned ours_first = s->dialled ? 0U : (unsigned) GNUTLS_ALPN_SERVER_PRECEDENCE;
+        rc = gnutls_alpn_set_protocols(s->tls, s->ctx->alpn, s->ctx->alpn_n, ours_first);
+    }
+    return rc;
 }
 
-static int session_new(struct nj_tls_ctx *ctx, void *user, unsigned flags,
-                       struct nj_tls_session **sess_out, struct nj_error *err)
+static struct nj_tls_session *session_new(struct nj_tls_ctx *ctx, void *user)
 {
     struct nj_tls_session *s = nj_gt_host->alloc(sizeof(*s));
     nj_gt_ctx_ref(ctx);
     s->ctx = ctx;
     s->user = user;
     s->alert_sent = s->alert_received = NJ_ALERT_NONE;
-    int rc = gnutls_init(&s->tls, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
-    if (rc >= 0) {
-        gnutls_session_set_ptr(s->tls, s);
-        rc = gnutls_priority_set(s->tls, ctx->prio);
+    return s;
+}
+
+/* Hand out the session, or free it when setting it up went wrong. */
+static int session_done(struct nj_tls_session *s, int lib_code, struct nj_tls_session **sess_out,
+                        struct nj_error *err)
+{
+    if (lib_code < 0) {
+        nj_gt_free(s);
+        return nj_gt_error_lib(err, lib_code);
     }
-    if (rc >= 0) {
-        rc = gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, ctx->cred);
-    }
-    if (rc < 0) {
-        session_free(s);
-        return nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL, "gnutls: %s",
-                                  gnutls_strerror(rc));
-    }
-    gnutls_transport_set_ptr(s->tls, s);
-    gnutls_transport_set_pull_function(s->tls, pull);
-    gnutls_transport_set_vec_push_function(s->tls, push);
-    gnutls_handshake_set_timeout(s->tls, GNUTLS_INDEFINITE_TIMEOUT); /* the server has clocks */
     *sess_out = s;
     return NJ_OK;
-}
-
-static int set_alpn(struct nj_tls_session *s, unsigned flags)
-{
-    if (s->ctx->alpn_n == 0) {
-        return 0;
-    }
-    return gnutls_alpn_set_protocols(s->tls, s->ctx->alpn, s->ctx->alpn_n, flags);
-}
-
-static int set_tickets(struct nj_tls_session *s)
-{
-    if (s->ctx->ticket_key.size == 0) {
-        return 0;
-    }
-    if (s->ctx->ticket_lifetime_s > 0) {
-        gnutls_db_set_cache_expiration(s->tls, (int) s->ctx->ticket_lifetime_s);
-    }
-    return gnutls_session_ticket_enable_server(s->tls, &s->ctx->ticket_key);
-}
-
-static int unfinished(struct nj_tls_session *s, int lib_code, struct nj_error *err)
-{
-    session_free(s);
-    return nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL, "gnutls: %s",
-                              gnutls_strerror(lib_code));
 }
 
 int nj_gt_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_session **sess_out,
@@ -197,69 +188,56 @@ int nj_gt_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_session **ses
         [NJ_TLS_VERIFY_REQUEST] = GNUTLS_CERT_REQUEST,
         [NJ_TLS_VERIFY_REQUIRE] = GNUTLS_CERT_REQUIRE,
     };
-    struct nj_tls_session *s = NULL;
     if ((ctx->role & NJ_TLS_ROLE_ACCEPT) == 0) {
         return nj_error_set(err, NJ_E_INVALID, "the context is not made for accepting");
     }
-    unsigned flags = ctx->ticket_key.size == 0 ? GNUTLS_NO_TICKETS : 0U;
-    int rc = session_new(ctx, user, GNUTLS_SERVER | flags, &s, err);
-    if (rc < 0) {
-        return rc;
-    }
-    gnutls_certificate_server_set_request(s->tls, requests[ctx->verify]);
-    gnutls_handshake_set_post_client_hello_function(s->tls, after_client_hello);
-    int lib = set_alpn(s, GNUTLS_ALPN_SERVER_PRECEDENCE);
+    struct nj_tls_session *s = session_new(ctx, user);
+    bool tickets = ctx->ticket_key.size > 0;
+    int lib = session_setup(s, GNUTLS_SERVER | (tickets ? 0U : (unsigned) GNUTLS_NO_TICKETS));
     if (lib >= 0) {
-        lib = set_tickets(s);
+        gnutls_certificate_server_set_request(s->tls, requests[ctx->verify]);
+        gnutls_handshake_set_post_client_hello_function(s->tls, after_client_hello);
     }
-    if (lib < 0) {
-        return unfinished(s, lib, err);
+    if (lib >= 0 && tickets) {
+        if (ctx->ticket_lifetime_s > 0) {
+            gnutls_db_set_cache_expiration(s->tls, (int) ctx->ticket_lifetime_s);
+        }
+        lib = gnutls_session_ticket_enable_server(s->tls, &ctx->ticket_key);
     }
-    *sess_out = s;
-    return NJ_OK;
+    return session_done(s, lib, sess_out, err);
 }
 
-static bool is_ip(const char *name)
-{
-    struct in6_addr buf;
-    return inet_pton(AF_INET, name, &buf) == 1 || inet_pton(AF_INET6, name, &buf) == 1;
-}
-
-/* Length of the name as SNI has it: without the final dot (RFC 6066 3); 0 = send none. */
+/* Length of the name as SNI has it (RFC 6066 3): without the final dot; 0: an address, or none. */
 static size_t sni_len(const char *name)
 {
-    size_t len = name == NULL || is_ip(name) ? 0 : strlen(name);
+    struct in6_addr buf;
+    if (name == NULL || inet_pton(AF_INET, name, &buf) == 1 ||
+        inet_pton(AF_INET6, name, &buf) == 1) {
+        return 0;
+    }
+    size_t len = strlen(name);
     return len > 0 && name[len - 1] == '.' ? len - 1 : len;
 }
 
 int nj_gt_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
                struct nj_tls_session **sess_out, struct nj_error *err)
 {
-    struct nj_tls_session *s = NULL;
     (void) resume; /* session_export() is not offered, so there is nothing to resume from */
     if ((ctx->role & NJ_TLS_ROLE_DIAL) == 0) {
         return nj_error_set(err, NJ_E_INVALID, "the context is not made for dialling");
     }
-    unsigned flags = GNUTLS_CLIENT | GNUTLS_NO_TICKETS | GNUTLS_KEY_SHARE_TOP;
-    int rc = session_new(ctx, user, flags, &s, err);
-    if (rc < 0) {
-        return rc;
-    }
+    struct nj_tls_session *s = session_new(ctx, user);
     s->dialled = true;
-    size_t len = name == NULL ? 0 : strlen(name);
-    if (len > 0) {
-        s->name = nj_gt_host->alloc(len + 1);
-        memcpy(s->name, name, len + 1);
+    if (name != NULL && name[0] != '\0') {
+        s->name = nj_gt_host->alloc(strlen(name) + 1);
+        memcpy(s->name, name, strlen(name) + 1);
     }
-    int lib = set_alpn(s, 0);
-    if (lib >= 0 && sni_len(s->name) > 0) {
-        lib = gnutls_server_name_set(s->tls, GNUTLS_NAME_DNS, s->name, sni_len(s->name));
+    int lib = session_setup(s, GNUTLS_CLIENT | GNUTLS_NO_TICKETS | GNUTLS_KEY_SHARE_TOP);
+    size_t len = sni_len(s->name);
+    if (lib >= 0 && len > 0) {
+        lib = gnutls_server_name_set(s->tls, GNUTLS_NAME_DNS, s->name, len);
     }
-    if (lib < 0) {
-        return unfinished(s, lib, err);
-    }
-    *sess_out = s;
-    return NJ_OK;
+    return session_done(s, lib, sess_out, err);
 }
 
 /* ---- handshake ------------------------------------------------------------------------------- */
@@ -279,21 +257,17 @@ static bool looks_like_tls(struct nj_tls_session *s, const struct nj_tls_in *in)
 /* Call until it is done, fails, or has had all of the input. */
 static int drive_handshake(struct nj_tls_session *s)
 {
-    int idle = 0;
-    for (;;) {
-        size_t before = in_left(s);
-        int rc = gnutls_handshake(s->tls);
+    int rc = GNUTLS_E_AGAIN;
+    for (int calls = 0; calls < CALLS_MAX; calls++) {
+        rc = gnutls_handshake(s->tls);
         if (rc == 0 || gnutls_error_is_fatal(rc) != 0) {
             return rc;
         }
         if (in_left(s) == 0) {
             return GNUTLS_E_AGAIN;
         }
-        idle = in_left(s) == before ? idle + 1 : 0;
-        if (idle > IDLE_MAX) {
-            return GNUTLS_E_INTERNAL_ERROR;
-        }
     }
+    return GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS;
 }
 
 /* GnuTLS picks from a cross product of names: what came out must be on the lists. */
@@ -301,12 +275,12 @@ static int check_choice(struct nj_tls_session *s)
 {
     uint16_t suite = nj_gt_suite_of(s->tls);
     uint16_t group = nj_gt_group_of(s->tls);
-    if (!nj_gt_ctx_has_suite(s->ctx, suite)) {
+    if (!nj_gt_in_list(s->ctx->suites, s->ctx->suites_n, suite)) {
         nj_gt_fail(s, NJ_CLASS_NO_SUITE, NJ_ALERT_HANDSHAKE_FAILURE,
                    "tls: no cipher suite supported by both client and server");
         return NJ_E_FAILED;
     }
-    if (group != 0 && !nj_gt_ctx_has_group(s->ctx, group)) {
+    if (group != 0 && !nj_gt_in_list(s->ctx->groups, s->ctx->groups_n, group)) {
         nj_gt_fail(s, NJ_CLASS_NO_GROUP, NJ_ALERT_HANDSHAKE_FAILURE,
                    "tls: no key exchanges supported by both client and server");
         return NJ_E_FAILED;
@@ -360,12 +334,12 @@ int nj_gt_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_si
  */
 static int open_records(struct nj_tls_session *s, uint8_t *dst, size_t cap, size_t *n_out)
 {
-    int idle = 0;
+    int idle = 0; /* calls in a row that gave no data */
     while (*n_out < cap) {
-        size_t before = in_left(s);
         ssize_t got = gnutls_record_recv(s->tls, dst + *n_out, cap - *n_out);
         if (got > 0) {
             *n_out += (size_t) got;
+            idle = 0;
             continue;
         }
         if (got == 0) {
@@ -378,9 +352,8 @@ static int open_records(struct nj_tls_session *s, uint8_t *dst, size_t cap, size
         if (in_left(s) == 0) {
             break;
         }
-        idle = in_left(s) == before ? idle + 1 : 0;
-        if (idle > IDLE_MAX) {
-            return give_up_lib(s, GNUTLS_E_INTERNAL_ERROR);
+        if (++idle > CALLS_MAX) {
+            return give_up_lib(s, GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS);
         }
     }
     return *n_out > 0 ? NJ_OK : NJ_NEED_IN;

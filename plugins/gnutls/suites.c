@@ -63,12 +63,12 @@ static size_t have_groups_n;
 /* ---- priority strings ------------------------------------------------------------------------ */
 
 struct words {
-    char text[1024];
+    char text[3072];
     size_t len;
     bool full;
 };
 
-/* Append ":+prefixNAME" once. */
+/* Append ":+prefixNAME"; GnuTLS takes a word that comes again for nothing new. */
 static void words_add(struct words *w, const char *prefix, const char *name)
 {
     char word[64];
@@ -76,11 +76,6 @@ static void words_add(struct words *w, const char *prefix, const char *name)
     if (n < 0 || (size_t) n >= sizeof(word) || w->len + (size_t) n + 1 > sizeof(w->text)) {
         w->full = true;
         return;
-    }
-    for (const char *hit = strstr(w->text, word); hit != NULL; hit = strstr(hit + 1, word)) {
-        if (hit[n] == ':' || hit[n] == '\0') {
-            return;
-        }
     }
     memcpy(w->text + w->len, word, (size_t) n + 1);
     w->len += (size_t) n;
@@ -221,7 +216,7 @@ const uint16_t *nj_gt_groups_list(size_t *n_out)
     return have_groups;
 }
 
-static bool in_list(const uint16_t *list, size_t n, uint16_t id)
+bool nj_gt_in_list(const uint16_t *list, size_t n, uint16_t id)
 {
     for (size_t i = 0; i < n; i++) {
         if (list[i] == id) {
@@ -233,7 +228,7 @@ static bool in_list(const uint16_t *list, size_t n, uint16_t id)
 
 const struct nj_gt_suite *nj_gt_suite_find(uint16_t id)
 {
-    if (!in_list(have_suites, have_suites_n, id)) {
+    if (!nj_gt_in_list(have_suites, have_suites_n, id)) {
         return NULL;
     }
     for (size_t i = 0; i < SUITES_N; i++) {
@@ -246,7 +241,7 @@ const struct nj_gt_suite *nj_gt_suite_find(uint16_t id)
 
 bool nj_gt_group_known(uint16_t id)
 {
-    return in_list(have_groups, have_groups_n, id);
+    return nj_gt_in_list(have_groups, have_groups_n, id);
 }
 
 bool nj_gt_suite_is_1_3(uint16_t id)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define CHAIN_MAX 16 /* GnuTLS refuses longer ones by itself */
-#define LINKS_MAX 16
+#define PATH_MAX_N (CHAIN_MAX + 1)
 
 _Thread_local int64_t nj_gt_judge_time_s;
 
@@ -13,92 +13,53 @@ static char usage_server[] = GNUTLS_KP_TLS_WWW_SERVER;
 
 /* ---- the path the library built -------------------------------------------------------------- */
 
-/* One signature that GnuTLS looked at: whose, and by whom. */
-struct link {
-    gnutls_datum_t cert;
-    gnutls_datum_t issuer;
-    unsigned status;
-};
-
+/* The certificates of the running check as GnuTLS walks them: from the anchor down to the leaf. */
 struct trail {
-    struct link links[LINKS_MAX];
+    gnutls_datum_t walked[PATH_MAX_N];
     size_t n;
 };
 
 /* GnuTLS hands its output function no user pointer, so the trail of the running check lies here. */
 static _Thread_local struct trail *current_trail;
 
-static int note_link(gnutls_x509_crt_t cert, gnutls_x509_crt_t issuer, gnutls_x509_crl_t crl,
+static void trail_add(struct trail *t, gnutls_x509_crt_t crt)
+{
+    if (t->n < PATH_MAX_N && crt != NULL &&
+        gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_DER, &t->walked[t->n]) >= 0) {
+        t->n++;
+    }
+}
+
+static int note_step(gnutls_x509_crt_t cert, gnutls_x509_crt_t issuer, gnutls_x509_crl_t crl,
                      unsigned status)
 {
-    struct trail *t = current_trail;
     (void) crl;
-    if (t == NULL || t->n == LINKS_MAX || cert == NULL) {
-        return 0;
+    (void) status;
+    if (current_trail != NULL) {
+        if (current_trail->n == 0) {
+            trail_add(current_trail, issuer);
+        }
+        trail_add(current_trail, cert);
     }
-    struct link *l = &t->links[t->n];
-    if (gnutls_x509_crt_export2(cert, GNUTLS_X509_FMT_DER, &l->cert) < 0) {
-        return 0;
-    }
-    if (issuer != NULL) {
-        (void) gnutls_x509_crt_export2(issuer, GNUTLS_X509_FMT_DER, &l->issuer);
-    }
-    l->status = status;
-    t->n++;
     return 0;
 }
 
 static void trail_free(struct trail *t)
 {
-    for (size_t i = 0; i < t->n; i++) {
-        gnutls_free(t->links[i].cert.data);
-        gnutls_free(t->links[i].issuer.data);
+    while (t->n > 0) {
+        gnutls_free(t->walked[--t->n].data);
     }
-    t->n = 0;
 }
 
-static bool same_bytes(const uint8_t *a, size_t a_len, const gnutls_datum_t *b)
-{
-    return a_len == b->size && memcmp(a, b->data, a_len) == 0;
-}
-
-/* Follow the links from the leaf upwards.  0 when they do not start there. */
+/* Leaf first.  0 when the walk did not end at the leaf (it was an anchor itself): no path known. */
 static size_t path_build(const struct trail *t, struct nj_span leaf, struct nj_span *path)
 {
-    size_t n = 0;
-    struct nj_span at = leaf;
-    for (size_t round = 0; round < t->n && n < LINKS_MAX; round++) {
-        const struct link *up = NULL;
-        for (size_t i = 0; i < t->n && up == NULL; i++) {
-            const struct link *l = &t->links[i];
-            if (same_bytes(at.ptr, at.len, &l->cert) && l->issuer.size > 0 &&
-                !same_bytes(at.ptr, at.len, &l->issuer)) {
-                up = l;
-            }
-        }
-        if (up == NULL) {
-            break;
-        }
-        path[n++] = at;
-        at = (struct nj_span) { up->issuer.data, up->issuer.size };
-    }
-    if (n > 0) {
-        path[n++] = at;
-    }
-    return n;
-}
-
-/* Which certificate of the chain was found bad?  -1: unknown. */
-static int32_t bad_depth(const struct trail *t, const struct nj_span *chain, size_t chain_n)
-{
     for (size_t i = 0; i < t->n; i++) {
-        for (size_t c = 0; t->links[i].status != 0 && c < chain_n; c++) {
-            if (same_bytes(chain[c].ptr, chain[c].len, &t->links[i].cert)) {
-                return (int32_t) c;
-            }
-        }
+        const gnutls_datum_t *d = &t->walked[t->n - 1 - i];
+        path[i] = (struct nj_span) { d->data, d->size };
     }
-    return -1;
+    bool whole = t->n > 0 && path[0].len == leaf.len && memcmp(path[0].ptr, leaf.ptr, leaf.len) == 0;
+    return whole ? t->n : 0;
 }
 
 /* ---- the library's verdict ------------------------------------------------------------------- */
@@ -142,7 +103,7 @@ static uint32_t check_peer(struct nj_tls_session *s, struct trail *trail)
     gnutls_typed_vdata_st data = purpose(s->dialled);
     unsigned status = 0;
     current_trail = trail;
-    gnutls_session_set_verify_output_function(s->tls, note_link);
+    gnutls_session_set_verify_output_function(s->tls, note_step);
     int rc = gnutls_certificate_verify_peers(s->tls, &data, 1, &status);
     current_trail = NULL;
     return class_of(rc, status);
@@ -155,13 +116,12 @@ static int refuse(struct nj_tls_session *s, const struct nj_tls_verdict *v,
 {
     uint32_t cls = v->accept || v->cls == NJ_CLASS_NONE ? found->cls : v->cls;
     int32_t alert = v->accept || v->alert < 0 ? nj_gt_class_alert(cls, s->dialled) : v->alert;
+    cls = cls == NJ_CLASS_NONE ? NJ_CLASS_POLICY : cls;
     if (v->accept || v->text[0] == '\0') {
-        nj_gt_fail(s, cls == NJ_CLASS_NONE ? NJ_CLASS_POLICY : cls, alert,
-                   "tls: failed to verify certificate: %s", nj_gt_class_text(cls));
+        nj_gt_fail(s, cls, alert, "tls: failed to verify certificate: %s", nj_gt_class_text(cls));
     } else {
-        nj_gt_fail(s, cls == NJ_CLASS_NONE ? NJ_CLASS_POLICY : cls, alert, "%s", v->text);
+        nj_gt_fail(s, cls, alert, "%s", v->text);
     }
-    s->fail->depth = found->depth;
     return NJ_E_FAILED;
 }
 
@@ -186,7 +146,7 @@ static int judge(struct nj_tls_session *s, const gnutls_datum_t *peers, unsigned
                  bool resumed)
 {
     struct nj_span chain[CHAIN_MAX];
-    struct nj_span path[LINKS_MAX + 1];
+    struct nj_span path[PATH_MAX_N];
     struct trail trail = { .n = 0 };
     struct nj_tls_findings found = { .chain = chain, .depth = -1, .resumed = resumed };
     if (peers_n > CHAIN_MAX) {
@@ -203,8 +163,6 @@ static int judge(struct nj_tls_session *s, const gnutls_datum_t *peers, unsigned
         if (found.cls == NJ_CLASS_NONE) {
             found.path_n = path_build(&trail, chain[0], path);
             found.path = found.path_n > 0 ? path : NULL;
-        } else {
-            found.depth = bad_depth(&trail, chain, peers_n);
         }
     }
     int rc = ask_hook(s, &found);
