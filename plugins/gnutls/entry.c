@@ -8,8 +8,8 @@
 #include <sys/auxv.h>
 #endif
 
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "0.1.0"
+#ifndef NJ_VERSION
+#define NJ_VERSION "0.1.0"
 #endif
 
 #define OLDEST_LIBRARY "3.7.2" /* tls-exporter channel binding */
@@ -143,7 +143,7 @@ static const struct nj_plugin plugin = {
     .abi_minor = NJ_ABI_MINOR,
     .kind = NJ_PLUGIN_TLS,
     .name = "gnutls",
-    .version = PACKAGE_VERSION,
+    .version = NJ_VERSION,
     .iface = &provider,
 };
 

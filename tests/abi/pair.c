@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LOG_LINES_MAX 64
 #define FILES_MAX 64
@@ -187,27 +188,54 @@ void nj_kit_provider_fini(struct nj_kit_provider *p)
     }
 }
 
-size_t nj_kit_providers_from_env(struct nj_kit_provider *list, size_t max)
+static void load_or_die(struct nj_kit_provider *p, const char *label, const char *path)
 {
-    const char *env = getenv("NJ_ABI_PROVIDERS");
-    char *copy = strdup(env == NULL ? "" : env);
+    struct nj_error err = NJ_ERROR_INIT;
+    if (nj_kit_provider_load(p, label, path, &err) < 0) {
+        die("%s: %s", label, err.text);
+    }
+}
+
+static size_t load_listed(const char *words, struct nj_kit_provider *list, size_t max)
+{
+    char *copy = strdup(words);
     char *rest = NULL;
     size_t n = 0;
     for (char *word = strtok_r(copy, " \n\t", &rest); word != NULL && n < max;
          word = strtok_r(NULL, " \n\t", &rest)) {
-        struct nj_error err = NJ_ERROR_INIT;
         char *eq = strchr(word, '=');
         if (eq == NULL) {
             die("NJ_ABI_PROVIDERS wants name=path, not \"%s\"", word);
         }
         *eq = '\0';
-        if (nj_kit_provider_load(&list[n], word, eq + 1, &err) < 0) {
-            die("%s: %s", word, err.text);
-        }
-        n++;
+        load_or_die(&list[n++], word, eq + 1);
     }
     free(copy);
     return n;
+}
+
+static size_t load_built(const char *dir, struct nj_kit_provider *list, size_t max)
+{
+    static const char *const names[] = { "gnutls", "wolfssl" };
+    char path[512];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && n < max; i++) {
+        (void) snprintf(path, sizeof(path), "%s/nj_tls_%s.so", dir, names[i]);
+        if (access(path, F_OK) == 0) {
+            load_or_die(&list[n++], names[i], path);
+        }
+    }
+    return n;
+}
+
+size_t nj_kit_providers_from_env(struct nj_kit_provider *list, size_t max)
+{
+    const char *listed = getenv("NJ_ABI_PROVIDERS");
+    const char *built = getenv("NJ_TEST_PLUGIN_DIR");
+    if (listed != NULL) {
+        return load_listed(listed, list, max);
+    }
+    return built != NULL ? load_built(built, list, max) : 0;
 }
 
 /* ---- certificates --------------------------------------------------------------------------- */
@@ -221,7 +249,7 @@ static size_t files_n;
 static struct nj_span file_read(const char *name)
 {
     const char *dir = getenv("NJ_ABI_CORPUS");
-    const char *src = getenv("srcdir");
+    const char *src = getenv("NJ_TEST_SRCDIR");
     char path[512];
     if (dir != NULL) {
         (void) snprintf(path, sizeof(path), "%s/%s", dir, name);

@@ -34,7 +34,8 @@ int nj_kit_provider_use(struct nj_kit_provider *p, const char *label,
                         const struct nj_tls_provider *tls, struct nj_error *err);
 void nj_kit_provider_fini(struct nj_kit_provider *p);
 /*
- * Load all of NJ_ABI_PROVIDERS ("gnutls=/a/nj_tls_gnutls.so wolfssl=/b/…"); returns how many.
+ * Load all of NJ_ABI_PROVIDERS ("gnutls=/a/nj_tls_gnutls.so wolfssl=/b/…"), or, when that is not
+ * set, the two shipped ones as far as they lie in NJ_TEST_PLUGIN_DIR; returns how many.
  * Ends the process with a message when one of them cannot be loaded.
  */
 size_t nj_kit_providers_from_env(struct nj_kit_provider *list, size_t max);
@@ -54,7 +55,7 @@ void nj_kit_clock_set(int64_t now_s);
 
 /* ---- certificates --------------------------------------------------------------------------- */
 
-/* DER files of tests/corpus/abi: found by NJ_ABI_CORPUS, else $srcdir/tests/corpus/abi. */
+/* DER files of tests/corpus/abi: in NJ_ABI_CORPUS, else under NJ_TEST_SRCDIR. */
 struct nj_kit_cred {
     struct nj_span certs[2];
     struct nj_tls_key key;

@@ -1,6 +1,6 @@
 /*
- * test_provider.c: the conformance kit.  NJ_ABI_PROVIDERS names the providers; each runs alone and
- * in all ordered pairs.  Without providers the test is skipped (77).
+ * test_provider.c: the conformance kit.  NJ_ABI_PROVIDERS names the providers (else: those that
+ * were built); each runs alone and in all ordered pairs.  Without providers it is skipped (77).
  */
 #include <stdio.h>
 #include <stdlib.h>
