@@ -1,0 +1,223 @@
+#include "internal.h"
+
+#include <stdio.h>
+
+/* Alert names as the reference server prints them. */
+static const struct {
+    int16_t alert;
+    const char *name;
+} alert_names[] = {
+    { 0, "close notify" },
+    { 10, "unexpected message" },
+    { 20, "bad record MAC" },
+    { 21, "decryption failed" },
+    { 22, "record overflow" },
+    { 30, "decompression failure" },
+    { 40, "handshake failure" },
+    { 42, "bad certificate" },
+    { 43, "unsupported certificate" },
+    { 44, "revoked certificate" },
+    { 45, "expired certificate" },
+    { 46, "unknown certificate" },
+    { 47, "illegal parameter" },
+    { 48, "unknown certificate authority" },
+    { 49, "access denied" },
+    { 50, "error decoding message" },
+    { 51, "error decrypting message" },
+    { 60, "export restriction" },
+    { 70, "protocol version not supported" },
+    { 71, "insufficient security level" },
+    { 80, "internal error" },
+    { 86, "inappropriate fallback" },
+    { 90, "user canceled" },
+    { 100, "no renegotiation" },
+    { 109, "missing extension" },
+    { 110, "unsupported extension" },
+    { 112, "unrecognized name" },
+    { 113, "bad certificate status response" },
+    { 115, "unknown PSK identity" },
+    { 116, "certificate required" },
+    { 120, "no application protocol" },
+};
+
+/* What to make of a GnuTLS number.  Anything else: the library's own alert and words. */
+static const struct {
+    int lib_code;
+    uint32_t cls;
+    int16_t alert; /* to send */
+    const char *text;
+} lib_errors[] = {
+    { GNUTLS_E_UNSUPPORTED_VERSION_PACKET, NJ_CLASS_VERSION, 70,
+      "tls: client offered only unsupported versions" },
+    { GNUTLS_E_NO_CIPHER_SUITES, NJ_CLASS_NO_SUITE, 40,
+      "tls: no cipher suite supported by both client and server" },
+    { GNUTLS_E_INSUFFICIENT_CREDENTIALS, NJ_CLASS_NO_SUITE, 40,
+      "tls: no cipher suite supported by both client and server" },
+    { GNUTLS_E_UNKNOWN_CIPHER_SUITE, NJ_CLASS_NO_SUITE, 47,
+      "tls: server chose an unconfigured cipher suite" },
+    { GNUTLS_E_NO_COMMON_KEY_SHARE, NJ_CLASS_NO_GROUP, 40,
+      "tls: no key exchanges supported by both client and server" },
+    { GNUTLS_E_ECC_UNSUPPORTED_CURVE, NJ_CLASS_NO_GROUP, 47,
+      "tls: server selected unsupported curve" },
+    { GNUTLS_E_CERTIFICATE_ERROR, NJ_CLASS_BAD_CERT, 42, "tls: bad certificate" },
+    { GNUTLS_E_DECRYPTION_FAILED, NJ_CLASS_BAD_RECORD, 20, "local error: tls: bad record MAC" },
+    { GNUTLS_E_RECORD_LIMIT_REACHED, NJ_CLASS_BAD_RECORD, 22,
+      "local error: tls: record overflow" },
+    { GNUTLS_E_RECORD_OVERFLOW, NJ_CLASS_BAD_RECORD, 22, "local error: tls: record overflow" },
+    { GNUTLS_E_UNEXPECTED_PACKET, NJ_CLASS_BAD_RECORD, 10,
+      "local error: tls: unexpected message" },
+    { GNUTLS_E_UNEXPECTED_HANDSHAKE_PACKET, NJ_CLASS_BAD_RECORD, 10,
+      "local error: tls: unexpected message" },
+    { GNUTLS_E_UNEXPECTED_PACKET_LENGTH, NJ_CLASS_BAD_RECORD, 50,
+      "local error: tls: error decoding message" },
+    { GNUTLS_E_REHANDSHAKE, NJ_CLASS_BAD_RECORD, 100, "local error: tls: no renegotiation" },
+    { GNUTLS_E_PREMATURE_TERMINATION, NJ_CLASS_NONE, -1, "EOF" },
+    { GNUTLS_E_SESSION_EOF, NJ_CLASS_NONE, -1, "EOF" },
+};
+
+uint16_t nj_gt_version_of(gnutls_session_t tls)
+{
+    switch (gnutls_protocol_get_version(tls)) {
+    case GNUTLS_TLS1_2:
+        return NJ_TLS_1_2;
+    case GNUTLS_TLS1_3:
+        return NJ_TLS_1_3;
+    default:
+        return 0;
+    }
+}
+
+int nj_gt_error_lib(struct nj_error *err, int lib_code)
+{
+    (void) nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL, "gnutls: %s",
+                              gnutls_strerror(lib_code));
+    if (err != NULL) {
+        err->lib_code = lib_code;
+    }
+    return NJ_E_FAILED;
+}
+
+void nj_gt_fail(struct nj_tls_session *s, uint32_t cls, int32_t alert, const char *fmt, ...)
+{
+    if (s->fail != NULL) {
+        return;
+    }
+    va_list ap;
+    va_start(ap, fmt);
+    s->fail = nj_gt_host->alloc(sizeof(*s->fail));
+    s->fail->size = sizeof(*s->fail);
+    (void) nj_error_setv(s->fail, NJ_E_FAILED, cls, fmt, ap);
+    s->fail->alert = alert;
+    va_end(ap);
+}
+
+static const char *alert_name(int alert, char *buf, size_t cap)
+{
+    for (size_t i = 0; i < sizeof(alert_names) / sizeof(alert_names[0]); i++) {
+        if (alert_names[i].alert == alert) {
+            return alert_names[i].name;
+        }
+    }
+    (void) snprintf(buf, cap, "alert(%d)", alert);
+    return buf;
+}
+
+static void fail_peer_alert(struct nj_tls_session *s)
+{
+    char buf[32];
+    int alert = (int) gnutls_alert_get(s->tls);
+    s->alert_received = (int16_t) alert;
+    nj_gt_fail(s, NJ_CLASS_PEER_ALERT, alert, "remote error: tls: %s",
+               alert_name(alert, buf, sizeof(buf)));
+}
+
+/* RFC 8446 has an alert of its own for it; TLS 1.2 has handshake_failure (RFC 5246 7.4.6). */
+static void fail_no_cert(struct nj_tls_session *s)
+{
+    int32_t alert = gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3
+                        ? NJ_ALERT_CERTIFICATE_REQUIRED
+                        : NJ_ALERT_HANDSHAKE_FAILURE;
+    nj_gt_fail(s, NJ_CLASS_NO_CERT, alert, "tls: client didn't provide a certificate");
+}
+
+static void fail_other(struct nj_tls_session *s, int lib_code)
+{
+    int level = 0;
+    int alert = gnutls_error_to_alert(lib_code, &level);
+    uint32_t cls = alert == NJ_ALERT_INTERNAL_ERROR ? NJ_CLASS_INTERNAL : NJ_CLASS_BAD_RECORD;
+    nj_gt_fail(s, cls, alert, "tls: %s", gnutls_strerror(lib_code));
+}
+
+static void fail_from_table(struct nj_tls_session *s, int lib_code)
+{
+    for (size_t i = 0; i < sizeof(lib_errors) / sizeof(lib_errors[0]); i++) {
+        if (lib_errors[i].lib_code == lib_code) {
+            const char *text = lib_errors[i].text;
+            if (s->dialled && lib_errors[i].cls == NJ_CLASS_VERSION) {
+                text = "tls: server selected unsupported protocol version";
+            }
+            nj_gt_fail(s, lib_errors[i].cls, lib_errors[i].alert, "%s", text);
+            return;
+        }
+    }
+    fail_other(s, lib_code);
+}
+
+void nj_gt_fail_lib(struct nj_tls_session *s, int lib_code)
+{
+    if (s->fail != NULL) {
+        return; /* a callback of ours knew better */
+    }
+    switch (lib_code) {
+    case GNUTLS_E_FATAL_ALERT_RECEIVED:
+    case GNUTLS_E_WARNING_ALERT_RECEIVED:
+        fail_peer_alert(s);
+        break;
+    case GNUTLS_E_NO_CERTIFICATE_FOUND:
+    case GNUTLS_E_CERTIFICATE_REQUIRED:
+        fail_no_cert(s);
+        break;
+    default:
+        fail_from_table(s, lib_code);
+        break;
+    }
+    s->fail->lib_code = lib_code;
+}
+
+const char *nj_gt_class_text(uint32_t cls)
+{
+    switch (cls) {
+    case NJ_CLASS_UNKNOWN_CA:
+        return "x509: certificate signed by unknown authority";
+    case NJ_CLASS_EXPIRED:
+    case NJ_CLASS_NOT_YET:
+        return "x509: certificate has expired or is not yet valid";
+    case NJ_CLASS_BAD_EKU:
+        return "x509: certificate specifies an incompatible key usage";
+    case NJ_CLASS_NOT_CA:
+        return "x509: parent certificate cannot sign this kind of certificate";
+    case NJ_CLASS_BAD_NAME:
+        return "x509: certificate is not valid for this name";
+    case NJ_CLASS_REVOKED:
+        return "x509: certificate has been revoked";
+    default:
+        return "x509: certificate or a signature in its chain is not valid";
+    }
+}
+
+/* The reference's rule: 42 for a server's certificate, by reason for a client's. */
+int32_t nj_gt_class_alert(uint32_t cls, bool dialled)
+{
+    if (dialled) {
+        return NJ_ALERT_BAD_CERTIFICATE;
+    }
+    switch (cls) {
+    case NJ_CLASS_UNKNOWN_CA:
+        return NJ_ALERT_UNKNOWN_CA;
+    case NJ_CLASS_EXPIRED:
+    case NJ_CLASS_NOT_YET:
+        return NJ_ALERT_CERTIFICATE_EXPIRED;
+    default:
+        return NJ_ALERT_BAD_CERTIFICATE;
+    }
+}

@@ -1,0 +1,199 @@
+/*
+ * internal.h: what the files of the GnuTLS provider share.  Nothing here leaves the shared object.
+ *
+ *   entry.c    the door, init and fini, about and capabilities, the table of operations
+ *   suites.c   IANA numbers to GnuTLS names: cipher suites, groups, priority strings
+ *   context.c  settings to credentials, priorities, tickets
+ *   session.c  handshake, records, closing
+ *   verify.c   the chain check and the server's verify hook
+ *   errors.c   GnuTLS numbers to classes, alerts and words
+ *   crypto.c   hashes, random bytes, Ed25519
+ */
+#ifndef NJ_GNUTLS_INTERNAL_H
+#define NJ_GNUTLS_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+
+#include "natterjack/plugin.h"
+#include "natterjack/tls.h"
+
+#if GNUTLS_VERSION_NUMBER < 0x030702
+#error "GnuTLS 3.7.2 or later is needed (tls-exporter channel binding)"
+#endif
+
+/* ---- shared state ---------------------------------------------------------------------------- */
+
+extern const struct nj_host *nj_gt_host; /* set by init(), immutable afterwards */
+
+/* While verify_chain() judges for another moment: that moment; 0 = the host's clock.  Per thread,
+ * because GnuTLS asks one process-wide function for the time. */
+extern _Thread_local int64_t nj_gt_judge_time_s;
+
+/* GnuTLS takes no const in a datum, and does not write. */
+static inline gnutls_datum_t nj_gt_datum(const void *bytes, size_t len)
+{
+    union {
+        const void *in;
+        unsigned char *out;
+    } alias = { bytes };
+    return (gnutls_datum_t) { alias.out, (unsigned) len };
+}
+
+void nj_gt_log(uint32_t level, const char *fmt, ...) NJ_PRINTF(2, 3);
+
+/* ---- suites.c -------------------------------------------------------------------------------- */
+
+struct nj_gt_suite {
+    uint16_t id; /* IANA */
+    gnutls_kx_algorithm_t kx; /* GNUTLS_KX_UNKNOWN: TLS 1.3 */
+    gnutls_cipher_algorithm_t cipher;
+    gnutls_mac_algorithm_t mac;
+};
+
+/* Ask the loaded library what it has.  Called by init(). */
+void nj_gt_suites_probe(void);
+/* All that the loaded library can do; static. */
+const uint16_t *nj_gt_suites_list(size_t *n_out);
+const uint16_t *nj_gt_groups_list(size_t *n_out);
+/* NULL when the library lacks it. */
+const struct nj_gt_suite *nj_gt_suite_find(uint16_t id);
+bool nj_gt_group_known(uint16_t id);
+bool nj_gt_in_list(const uint16_t *list, size_t n, uint16_t id);
+bool nj_gt_suite_is_1_3(uint16_t id);
+/* The negotiated ones, as IANA numbers; 0 when there is none. */
+uint16_t nj_gt_suite_of(gnutls_session_t tls);
+uint16_t nj_gt_group_of(gnutls_session_t tls);
+
+/* Which part of the settings a priority is for. */
+struct nj_gt_wish {
+    const uint16_t *suites;
+    size_t suites_n;
+    const uint16_t *groups;
+    size_t groups_n;
+    bool tls12;
+    bool tls13;
+    bool server;
+    gnutls_pk_algorithm_t key; /* own key: leave out TLS 1.2 suites that it cannot serve;
+                                  GNUTLS_PK_UNKNOWN = keep all */
+};
+int nj_gt_priority_new(const struct nj_gt_wish *wish, gnutls_priority_t *prio_out,
+                       struct nj_error *err);
+
+/* ---- context.c ------------------------------------------------------------------------------- */
+
+struct nj_tls_ctx {
+    atomic_uint refs;
+    /* immutable from here on */
+    gnutls_certificate_credentials_t cred;
+    gnutls_priority_t prio;    /* the first one of every session */
+    gnutls_priority_t prio_12; /* accepting: taken once the version is known, so that the cross */
+    gnutls_priority_t prio_13; /* product of GnuTLS names is that of one version only */
+    uint32_t role;
+    uint32_t verify;
+    bool insecure;
+    uint16_t *suites;
+    size_t suites_n;
+    uint16_t *groups;
+    size_t groups_n;
+    gnutls_datum_t *alpn;
+    unsigned alpn_n;
+    gnutls_pcert_st *certs; /* own chain */
+    unsigned certs_n;
+    gnutls_privkey_t key;
+    gnutls_ocsp_data_st staple;
+    gnutls_datum_t ticket_key; /* size 0: no tickets */
+    uint32_t ticket_lifetime_s;
+    nj_tls_verify_fn verify_hook;
+    void *verify_user;
+};
+
+int nj_gt_ctx_new(const struct nj_tls_settings *settings, struct nj_tls_ctx **ctx_out,
+                  struct nj_error *err);
+void nj_gt_ctx_ref(struct nj_tls_ctx *ctx);
+void nj_gt_ctx_unref(struct nj_tls_ctx *ctx);
+
+/* ---- session.c ------------------------------------------------------------------------------- */
+
+enum nj_gt_phase {
+    NJ_GT_HANDSHAKE,
+    NJ_GT_OPEN,
+    NJ_GT_FAILED, /* no call does anything any more */
+};
+
+struct nj_tls_session {
+    gnutls_session_t tls;
+    struct nj_tls_ctx *ctx;
+    void *user;
+    char *name;             /* dialling: as given; else NULL */
+    struct nj_tls_in *in;   /* during a call only */
+    struct nj_sink *out;    /* likewise */
+    struct nj_error *fail;  /* set once, by the first failure */
+    int16_t alert_sent;     /* NJ_ALERT_NONE when none */
+    int16_t alert_received;
+    uint8_t phase;          /* enum nj_gt_phase */
+    uint8_t seen;           /* bytes of the first record that were looked at, 0..2 */
+    bool dialled;
+    bool close_sent;
+    bool close_seen;
+    bool peer_dropped;
+};
+
+/* The slots of struct nj_tls_provider; the contracts are in tls.h. */
+int nj_gt_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_session **sess_out,
+                 struct nj_error *err);
+int nj_gt_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
+               struct nj_tls_session **sess_out, struct nj_error *err);
+int nj_gt_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out);
+int nj_gt_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, size_t cap,
+               size_t *n_out, struct nj_sink *out);
+size_t nj_gt_has_plain(struct nj_tls_session *s);
+int nj_gt_seal(struct nj_tls_session *s, const uint8_t *src, size_t len, struct nj_sink *out);
+int nj_gt_close_notify(struct nj_tls_session *s, struct nj_sink *out);
+int nj_gt_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out);
+int nj_gt_in_eof(struct nj_tls_session *s);
+int nj_gt_key_update(struct nj_tls_session *s, struct nj_sink *out);
+void nj_gt_info(struct nj_tls_session *s, struct nj_tls_info *out);
+size_t nj_gt_peer_chain(struct nj_tls_session *s, struct nj_span *out, size_t max);
+void nj_gt_drop_peer(struct nj_tls_session *s);
+int nj_gt_peer_staple(struct nj_tls_session *s, struct nj_span *out);
+void nj_gt_error(struct nj_tls_session *s, struct nj_error *out);
+void nj_gt_free(struct nj_tls_session *s);
+
+/* ---- verify.c -------------------------------------------------------------------------------- */
+
+/* For gnutls_certificate_set_verify_function(). */
+int nj_gt_verify_cb(gnutls_session_t tls);
+/*
+ * A resumed session: the peer's chain came out of the ticket and the callback was not run.
+ * NJ_OK, or NJ_E_FAILED with s->fail set.
+ */
+int nj_gt_judge_resumed(struct nj_tls_session *s);
+int nj_gt_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, size_t chain_n,
+                       uint32_t usage, const char *name, int64_t time_s, struct nj_error *err);
+
+/* ---- errors.c -------------------------------------------------------------------------------- */
+
+uint16_t nj_gt_version_of(gnutls_session_t tls);
+/* Fill `err` with GnuTLS's own words; returns NJ_E_FAILED. */
+int nj_gt_error_lib(struct nj_error *err, int lib_code);
+/* Note the first failure of a session; `alert` is the one to send, or NJ_ALERT_NONE. */
+void nj_gt_fail(struct nj_tls_session *s, uint32_t cls, int32_t alert, const char *fmt, ...)
+    NJ_PRINTF(4, 5);
+/* The same for what a GnuTLS call returned. */
+void nj_gt_fail_lib(struct nj_tls_session *s, int lib_code);
+/* Words and alert for a class that the chain check found. */
+const char *nj_gt_class_text(uint32_t cls);
+int32_t nj_gt_class_alert(uint32_t cls, bool dialled);
+
+/* ---- crypto.c -------------------------------------------------------------------------------- */
+
+extern const struct nj_tls_crypto nj_gt_crypto;
+
+#endif

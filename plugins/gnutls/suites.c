@@ -1,0 +1,279 @@
+#include "internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * Every suite that the server has a name for.  GnuTLS names suites by their parts, and in TLS 1.3
+ * by the cipher alone.
+ */
+static const struct nj_gt_suite all_suites[] = {
+    /* TLS 1.3 */
+    { 0x1301, GNUTLS_KX_UNKNOWN, GNUTLS_CIPHER_AES_128_GCM, GNUTLS_MAC_AEAD },
+    { 0x1302, GNUTLS_KX_UNKNOWN, GNUTLS_CIPHER_AES_256_GCM, GNUTLS_MAC_AEAD },
+    { 0x1303, GNUTLS_KX_UNKNOWN, GNUTLS_CIPHER_CHACHA20_POLY1305, GNUTLS_MAC_AEAD },
+    /* TLS 1.2 */
+    { 0xc02b, GNUTLS_KX_ECDHE_ECDSA, GNUTLS_CIPHER_AES_128_GCM, GNUTLS_MAC_AEAD },
+    { 0xc02f, GNUTLS_KX_ECDHE_RSA, GNUTLS_CIPHER_AES_128_GCM, GNUTLS_MAC_AEAD },
+    { 0xc02c, GNUTLS_KX_ECDHE_ECDSA, GNUTLS_CIPHER_AES_256_GCM, GNUTLS_MAC_AEAD },
+    { 0xc030, GNUTLS_KX_ECDHE_RSA, GNUTLS_CIPHER_AES_256_GCM, GNUTLS_MAC_AEAD },
+    { 0xcca9, GNUTLS_KX_ECDHE_ECDSA, GNUTLS_CIPHER_CHACHA20_POLY1305, GNUTLS_MAC_AEAD },
+    { 0xcca8, GNUTLS_KX_ECDHE_RSA, GNUTLS_CIPHER_CHACHA20_POLY1305, GNUTLS_MAC_AEAD },
+    { 0xc009, GNUTLS_KX_ECDHE_ECDSA, GNUTLS_CIPHER_AES_128_CBC, GNUTLS_MAC_SHA1 },
+    { 0xc013, GNUTLS_KX_ECDHE_RSA, GNUTLS_CIPHER_AES_128_CBC, GNUTLS_MAC_SHA1 },
+    { 0xc00a, GNUTLS_KX_ECDHE_ECDSA, GNUTLS_CIPHER_AES_256_CBC, GNUTLS_MAC_SHA1 },
+    { 0xc014, GNUTLS_KX_ECDHE_RSA, GNUTLS_CIPHER_AES_256_CBC, GNUTLS_MAC_SHA1 },
+    { 0xc023, GNUTLS_KX_ECDHE_ECDSA, GNUTLS_CIPHER_AES_128_CBC, GNUTLS_MAC_SHA256 },
+    { 0xc027, GNUTLS_KX_ECDHE_RSA, GNUTLS_CIPHER_AES_128_CBC, GNUTLS_MAC_SHA256 },
+    { 0x009c, GNUTLS_KX_RSA, GNUTLS_CIPHER_AES_128_GCM, GNUTLS_MAC_AEAD },
+    { 0x009d, GNUTLS_KX_RSA, GNUTLS_CIPHER_AES_256_GCM, GNUTLS_MAC_AEAD },
+    { 0x002f, GNUTLS_KX_RSA, GNUTLS_CIPHER_AES_128_CBC, GNUTLS_MAC_SHA1 },
+    { 0x0035, GNUTLS_KX_RSA, GNUTLS_CIPHER_AES_256_CBC, GNUTLS_MAC_SHA1 },
+    { 0x003c, GNUTLS_KX_RSA, GNUTLS_CIPHER_AES_128_CBC, GNUTLS_MAC_SHA256 },
+    { 0xc012, GNUTLS_KX_ECDHE_RSA, GNUTLS_CIPHER_3DES_CBC, GNUTLS_MAC_SHA1 },
+    { 0x000a, GNUTLS_KX_RSA, GNUTLS_CIPHER_3DES_CBC, GNUTLS_MAC_SHA1 },
+    { 0xc007, GNUTLS_KX_ECDHE_ECDSA, GNUTLS_CIPHER_ARCFOUR_128, GNUTLS_MAC_SHA1 },
+    { 0xc011, GNUTLS_KX_ECDHE_RSA, GNUTLS_CIPHER_ARCFOUR_128, GNUTLS_MAC_SHA1 },
+    { 0x0005, GNUTLS_KX_RSA, GNUTLS_CIPHER_ARCFOUR_128, GNUTLS_MAC_SHA1 },
+};
+#define SUITES_N (sizeof(all_suites) / sizeof(all_suites[0]))
+
+/* Groups go by name, so that hybrids of a newer library are found without its header. */
+static const struct {
+    uint16_t id; /* IANA */
+    const char *name;
+} all_groups[] = {
+    { 29, "X25519" },
+    { 23, "SECP256R1" },
+    { 24, "SECP384R1" },
+    { 25, "SECP521R1" },
+    { 30, "X448" },
+    { 4588, "X25519-MLKEM768" },
+    { 4587, "SECP256R1-MLKEM768" },
+    { 4589, "SECP384R1-MLKEM1024" },
+};
+#define GROUPS_N (sizeof(all_groups) / sizeof(all_groups[0]))
+
+static uint16_t have_suites[SUITES_N];
+static size_t have_suites_n;
+static uint16_t have_groups[GROUPS_N];
+static gnutls_group_t have_groups_gt[GROUPS_N]; /* GnuTLS's own number of have_groups[i] */
+static size_t have_groups_n;
+
+/* ---- priority strings ------------------------------------------------------------------------ */
+
+struct words {
+    char text[3072];
+    size_t len;
+    bool full;
+};
+
+/* Append ":+prefixNAME"; GnuTLS takes a word that comes again for nothing new. */
+static void words_add(struct words *w, const char *prefix, const char *name)
+{
+    char word[64];
+    int n = snprintf(word, sizeof(word), ":+%s%s", prefix, name);
+    if (n < 0 || (size_t) n >= sizeof(word) || w->len + (size_t) n + 1 > sizeof(w->text)) {
+        w->full = true;
+        return;
+    }
+    memcpy(w->text + w->len, word, (size_t) n + 1);
+    w->len += (size_t) n;
+}
+
+static void words_add_suite(struct words *w, const struct nj_gt_suite *suite)
+{
+    const char *mac = suite->mac == GNUTLS_MAC_AEAD ? "AEAD" : gnutls_mac_get_name(suite->mac);
+    words_add(w, "", gnutls_cipher_get_name(suite->cipher));
+    words_add(w, "", mac);
+    if (suite->kx != GNUTLS_KX_UNKNOWN) {
+        words_add(w, "", gnutls_kx_get_name(suite->kx));
+    }
+}
+
+/* Can a server with this key use the TLS 1.2 suite? */
+static bool key_fits(gnutls_pk_algorithm_t key, gnutls_kx_algorithm_t kx)
+{
+    switch (key) {
+    case GNUTLS_PK_UNKNOWN:
+        return true;
+    case GNUTLS_PK_RSA:
+    case GNUTLS_PK_RSA_PSS:
+        return kx == GNUTLS_KX_RSA || kx == GNUTLS_KX_ECDHE_RSA;
+    default:
+        return kx == GNUTLS_KX_ECDHE_ECDSA;
+    }
+}
+
+static bool suite_wanted(const struct nj_gt_wish *wish, const struct nj_gt_suite *suite)
+{
+    if (suite->kx == GNUTLS_KX_UNKNOWN) {
+        return wish->tls13;
+    }
+    return wish->tls12 && key_fits(wish->key, suite->kx);
+}
+
+static void words_build(struct words *w, const struct nj_gt_wish *wish)
+{
+    w->len = (size_t) snprintf(w->text, sizeof(w->text), "NONE");
+    w->full = false;
+    if (wish->tls13) {
+        words_add(w, "", "VERS-TLS1.3");
+    }
+    if (wish->tls12) {
+        words_add(w, "", "VERS-TLS1.2");
+    }
+    for (size_t i = 0; i < wish->suites_n; i++) {
+        const struct nj_gt_suite *suite = nj_gt_suite_find(wish->suites[i]);
+        if (suite != NULL && suite_wanted(wish, suite)) {
+            words_add_suite(w, suite);
+        }
+    }
+    for (size_t i = 0; i < wish->groups_n; i++) {
+        for (size_t g = 0; g < GROUPS_N; g++) {
+            if (all_groups[g].id == wish->groups[i]) {
+                words_add(w, "GROUP-", all_groups[g].name);
+            }
+        }
+    }
+    words_add(w, "", "SIGN-ALL");
+    words_add(w, "", "COMP-NULL");
+    words_add(w, "", "CTYPE-X509");
+}
+
+int nj_gt_priority_new(const struct nj_gt_wish *wish, gnutls_priority_t *prio_out,
+                       struct nj_error *err)
+{
+    struct words w = { .len = 0 };
+    const char *at = NULL;
+    char text[sizeof(w.text) + 32];
+    words_build(&w, wish);
+    (void) snprintf(text, sizeof(text), "%s%s", w.text, wish->server ? ":%SERVER_PRECEDENCE" : "");
+    int rc = w.full ? GNUTLS_E_SHORT_MEMORY_BUFFER : gnutls_priority_init(prio_out, text, &at);
+    if (rc < 0) {
+        return nj_error_set_class(err, NJ_E_UNSUPPORTED, NJ_CLASS_UNSUPPORTED,
+                                  "gnutls: cipher suites and groups are refused by the library: %s"
+                                  " (%s)",
+                                  gnutls_strerror(rc), text);
+    }
+    return NJ_OK;
+}
+
+/* ---- what the loaded library has ------------------------------------------------------------- */
+
+/* A suite is there when a priority made of it alone has it (a site's policy may forbid it). */
+static bool suite_works(const struct nj_gt_suite *suite)
+{
+    gnutls_priority_t prio = NULL;
+    struct words w = { .len = 0 };
+    unsigned unused = 0;
+    (void) snprintf(w.text, sizeof(w.text), "NONE:+VERS-TLS1.%d",
+                    suite->kx == GNUTLS_KX_UNKNOWN ? 3 : 2);
+    w.len = strlen(w.text);
+    words_add_suite(&w, suite);
+    words_add(&w, "", "GROUP-ALL");
+    words_add(&w, "", "SIGN-ALL");
+    words_add(&w, "", "CTYPE-X509");
+    if (gnutls_priority_init(&prio, w.text, NULL) < 0) {
+        return false;
+    }
+    /* "unknown" at the first places are signalling values, not suites */
+    int rc = GNUTLS_E_UNKNOWN_CIPHER_SUITE;
+    for (unsigned i = 0; rc == GNUTLS_E_UNKNOWN_CIPHER_SUITE; i++) {
+        rc = gnutls_priority_get_cipher_suite_index(prio, i, &unused);
+    }
+    gnutls_priority_deinit(prio);
+    return rc == 0;
+}
+
+void nj_gt_suites_probe(void)
+{
+    have_suites_n = 0;
+    have_groups_n = 0;
+    for (size_t i = 0; i < SUITES_N; i++) {
+        if (suite_works(&all_suites[i])) {
+            have_suites[have_suites_n++] = all_suites[i].id;
+        }
+    }
+    for (size_t i = 0; i < GROUPS_N; i++) {
+        gnutls_group_t group = gnutls_group_get_id(all_groups[i].name);
+        if (group != GNUTLS_GROUP_INVALID) {
+            have_groups_gt[have_groups_n] = group;
+            have_groups[have_groups_n++] = all_groups[i].id;
+        }
+    }
+}
+
+const uint16_t *nj_gt_suites_list(size_t *n_out)
+{
+    *n_out = have_suites_n;
+    return have_suites;
+}
+
+const uint16_t *nj_gt_groups_list(size_t *n_out)
+{
+    *n_out = have_groups_n;
+    return have_groups;
+}
+
+bool nj_gt_in_list(const uint16_t *list, size_t n, uint16_t id)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (list[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct nj_gt_suite *nj_gt_suite_find(uint16_t id)
+{
+    if (!nj_gt_in_list(have_suites, have_suites_n, id)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < SUITES_N; i++) {
+        if (all_suites[i].id == id) {
+            return &all_suites[i];
+        }
+    }
+    return NULL;
+}
+
+bool nj_gt_group_known(uint16_t id)
+{
+    return nj_gt_in_list(have_groups, have_groups_n, id);
+}
+
+bool nj_gt_suite_is_1_3(uint16_t id)
+{
+    return id >= 0x1301 && id <= 0x13ff;
+}
+
+/* ---- what was negotiated --------------------------------------------------------------------- */
+
+uint16_t nj_gt_suite_of(gnutls_session_t tls)
+{
+    gnutls_cipher_algorithm_t cipher = gnutls_cipher_get(tls);
+    gnutls_mac_algorithm_t mac = gnutls_mac_get(tls);
+    gnutls_kx_algorithm_t kx = GNUTLS_KX_UNKNOWN;
+    if (gnutls_protocol_get_version(tls) != GNUTLS_TLS1_3) {
+        kx = gnutls_kx_get(tls);
+    }
+    for (size_t i = 0; i < SUITES_N; i++) {
+        if (all_suites[i].kx == kx && all_suites[i].cipher == cipher && all_suites[i].mac == mac) {
+            return all_suites[i].id;
+        }
+    }
+    return 0;
+}
+
+uint16_t nj_gt_group_of(gnutls_session_t tls)
+{
+    gnutls_group_t group = gnutls_group_get(tls);
+    for (size_t i = 0; group != GNUTLS_GROUP_INVALID && i < have_groups_n; i++) {
+        if (have_groups_gt[i] == group) {
+            return have_groups[i];
+        }
+    }
+    return 0;
+}
