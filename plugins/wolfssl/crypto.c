@@ -15,7 +15,7 @@
 #include <wolfssl/wolfcrypt/rsa.h>
 
 #if defined(HAVE_ED25519) && defined(HAVE_ED25519_SIGN) && defined(HAVE_ED25519_VERIFY) &&         \
-    defined(HAVE_ED25519_KEY_IMPORT) && defined(HAVE_ED25519_MAKE_KEY)
+    defined(HAVE_ED25519_KEY_IMPORT)
 #define ED25519 1
 #else
 #define ED25519 0

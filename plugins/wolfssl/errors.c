@@ -42,34 +42,36 @@ static const struct words handshake_words[] = {
      "tls: client requested unsupported application protocols"},
 };
 
-/* The library's numbers and, from 5.9 on, OpenSSL's X509_V_ERR_* in store->error. */
-static const struct words cert_words[] = {
-    {ASN_NO_SIGNER_E, NJ_CLASS_UNKNOWN_CA, NULL},
-    {ASN_SELF_SIGNED_E, NJ_CLASS_UNKNOWN_CA, NULL},
-    {2, NJ_CLASS_UNKNOWN_CA, NULL},
-    {18, NJ_CLASS_UNKNOWN_CA, NULL},
-    {19, NJ_CLASS_UNKNOWN_CA, NULL},
-    {20, NJ_CLASS_UNKNOWN_CA, NULL},
-    {21, NJ_CLASS_UNKNOWN_CA, NULL},
-    {ASN_AFTER_DATE_E, NJ_CLASS_EXPIRED, NULL},
-    {10, NJ_CLASS_EXPIRED, NULL},
-    {ASN_BEFORE_DATE_E, NJ_CLASS_NOT_YET, NULL},
-    {9, NJ_CLASS_NOT_YET, NULL},
-    {EXTKEYUSE_AUTH_E, NJ_CLASS_BAD_EKU, NULL},
-    {KEYUSE_SIGNATURE_E, NJ_CLASS_BAD_EKU, NULL},
-    {KEYUSE_ENCIPHER_E, NJ_CLASS_BAD_EKU, NULL},
-    {26, NJ_CLASS_BAD_EKU, NULL},
-    {NOT_CA_ERROR, NJ_CLASS_NOT_CA, NULL},
-    {24, NJ_CLASS_NOT_CA, NULL},
-    {37, NJ_CLASS_NOT_CA, NULL},
-    {CRL_CERT_REVOKED, NJ_CLASS_REVOKED, NULL},
-    {OCSP_CERT_REVOKED, NJ_CLASS_REVOKED, NULL},
-    {23, NJ_CLASS_REVOKED, NULL},
-    {CRL_MISSING, NJ_CLASS_CRL_MISSING, NULL},
-    {DOMAIN_NAME_MISMATCH, NJ_CLASS_BAD_NAME, NULL},
-    {IPADDR_MISMATCH, NJ_CLASS_BAD_NAME, NULL},
-    {62, NJ_CLASS_BAD_NAME, NULL},
-    {64, NJ_CLASS_BAD_NAME, NULL},
+/*
+ * What a certificate can fail by.  With its OpenSSL layer the library says X509_V_ERR_* numbers in
+ * store->error, and not the same ones in each release: 5.5 has 13 and 14 where 5.9 has 9 and 10.
+ */
+static const struct {
+    int lib;
+    uint32_t cls;
+} cert_classes[] = {
+    {ASN_NO_SIGNER_E, NJ_CLASS_UNKNOWN_CA},
+    {ASN_SELF_SIGNED_E, NJ_CLASS_UNKNOWN_CA},
+    {2, NJ_CLASS_UNKNOWN_CA},
+    {18, NJ_CLASS_UNKNOWN_CA},
+    {19, NJ_CLASS_UNKNOWN_CA},
+    {20, NJ_CLASS_UNKNOWN_CA},
+    {21, NJ_CLASS_UNKNOWN_CA},
+    {ASN_AFTER_DATE_E, NJ_CLASS_EXPIRED},
+    {10, NJ_CLASS_EXPIRED},
+    {14, NJ_CLASS_EXPIRED},
+    {ASN_BEFORE_DATE_E, NJ_CLASS_NOT_YET},
+    {9, NJ_CLASS_NOT_YET},
+    {13, NJ_CLASS_NOT_YET},
+    {EXTKEYUSE_AUTH_E, NJ_CLASS_BAD_EKU},
+    {KEYUSE_SIGNATURE_E, NJ_CLASS_BAD_EKU},
+    {KEYUSE_ENCIPHER_E, NJ_CLASS_BAD_EKU},
+    {26, NJ_CLASS_BAD_EKU},
+    {NOT_CA_ERROR, NJ_CLASS_NOT_CA},
+    {ASN_PATHLEN_INV_E, NJ_CLASS_NOT_CA},
+    {ASN_PATHLEN_SIZE_E, NJ_CLASS_NOT_CA},
+    {24, NJ_CLASS_NOT_CA},
+    {25, NJ_CLASS_NOT_CA},
 };
 
 uint32_t nj_wolf_cert_class(int lib)
@@ -77,9 +79,9 @@ uint32_t nj_wolf_cert_class(int lib)
     if (lib == 0) {
         return NJ_CLASS_NONE;
     }
-    for (size_t i = 0; i < sizeof(cert_words) / sizeof(cert_words[0]); i++) {
-        if (cert_words[i].lib == lib) {
-            return cert_words[i].cls;
+    for (size_t i = 0; i < sizeof(cert_classes) / sizeof(cert_classes[0]); i++) {
+        if (cert_classes[i].lib == lib) {
+            return cert_classes[i].cls;
         }
     }
     return NJ_CLASS_BAD_CERT;
@@ -99,10 +101,6 @@ const char *nj_wolf_cert_text(uint32_t cls)
         return "x509: certificate is not authorized to sign other certificates";
     case NJ_CLASS_BAD_NAME:
         return "x509: certificate is not valid for the name";
-    case NJ_CLASS_REVOKED:
-        return "x509: certificate is revoked";
-    case NJ_CLASS_CRL_MISSING:
-        return "x509: no revocation list for the issuer";
     default:
         return "x509: certificate is malformed or its signature is wrong";
     }
@@ -186,8 +184,8 @@ static void explain(struct nj_tls_session *s, int lib)
                                        : "tls: client offered only unsupported versions");
         return;
     }
-    /* No group in common under TLS 1.3 is reported as a bad argument, before any answer. */
-    if (lib == BAD_FUNC_ARG && !s->dialling && s->out_n == 0) {
+    /* No group in common under TLS 1.3: 5.5 asks for another hello without naming one, and fails. */
+    if (lib == BAD_FUNC_ARG && !s->dialling && !s->up && !s->ciphered) {
         lib = KEY_SHARE_ERROR;
     }
     for (size_t i = 0; i < n; i++) {

@@ -266,6 +266,10 @@ int nj_wolf_on_verify(int ok, WOLFSSL_X509_STORE_CTX *store)
     if (s->judged) {
         return s->accepted ? 1 : 0;
     }
+    if (store->totalCerts == 0) {
+        /* A client without a certificate: whether it needs one is the library's to say. */
+        return ok == 1 && !s->dialling ? 1 : 0;
+    }
     bool lenient = s->dialling && s->ctx->insecure;
     if (store->error_depth > 0 && (ok == 1 || lenient)) {
         return 1;
