@@ -3,140 +3,9 @@
  */
 #include "wolf.h"
 
-#include <stdlib.h>
-#include <strings.h>
-#include <sys/stat.h>
-
-#include <wolfssl/wolfcrypt/asn_public.h>
-#include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
-/* ---- names of suites and groups ------------------------------------------------------------- */
-
-static const struct nj_wolf_name suite_names[] = {
-    {0x1301, "TLS13-AES128-GCM-SHA256"},
-    {0x1302, "TLS13-AES256-GCM-SHA384"},
-    {0x1303, "TLS13-CHACHA20-POLY1305-SHA256"},
-    {0xc009, "ECDHE-ECDSA-AES128-SHA"},
-    {0xc00a, "ECDHE-ECDSA-AES256-SHA"},
-    {0xc013, "ECDHE-RSA-AES128-SHA"},
-    {0xc014, "ECDHE-RSA-AES256-SHA"},
-    {0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256"},
-    {0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384"},
-    {0xc02f, "ECDHE-RSA-AES128-GCM-SHA256"},
-    {0xc030, "ECDHE-RSA-AES256-GCM-SHA384"},
-    {0xcca8, "ECDHE-RSA-CHACHA20-POLY1305"},
-    {0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305"},
-    {0x0005, "RC4-SHA"},
-    {0x000a, "DES-CBC3-SHA"},
-    {0x002f, "AES128-SHA"},
-    {0x0035, "AES256-SHA"},
-    {0x003c, "AES128-SHA256"},
-    {0x009c, "AES128-GCM-SHA256"},
-    {0x009d, "AES256-GCM-SHA384"},
-    {0xc007, "ECDHE-ECDSA-RC4-SHA"},
-    {0xc011, "ECDHE-RSA-RC4-SHA"},
-    {0xc012, "ECDHE-RSA-DES-CBC3-SHA"},
-    {0xc023, "ECDHE-ECDSA-AES128-SHA256"},
-    {0xc027, "ECDHE-RSA-AES128-SHA256"},
-};
-
-static const struct nj_wolf_name group_names[] = {
-    {29, "X25519"},
-    {23, "SECP256R1"},
-    {24, "SECP384R1"},
-    {25, "SECP521R1"},
-    {4588, "X25519MLKEM768"},
-    {4587, "SecP256r1MLKEM768"},
-    {4589, "SecP384r1MLKEM1024"},
-};
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SUITE_NAMES_MAX 1024
-
-static uint16_t suites[COUNT(suite_names)]; /* immutable after init, like the other three */
-static size_t suites_n;
-static uint16_t groups[COUNT(group_names)];
-static size_t groups_n;
-
-static bool group_present(uint16_t id)
-{
-    switch (id) {
-#ifdef HAVE_CURVE25519
-    case 29:
-        return true;
-#endif
-    case 23:
-        return wc_ecc_get_curve_idx(ECC_SECP256R1) >= 0;
-    case 24:
-        return wc_ecc_get_curve_idx(ECC_SECP384R1) >= 0;
-    case 25:
-        return wc_ecc_get_curve_idx(ECC_SECP521R1) >= 0;
-#if defined(WOLFSSL_HAVE_MLKEM) && LIBWOLFSSL_VERSION_HEX >= 0x05008004
-    case WOLFSSL_X25519MLKEM768:
-        return true;
-#ifdef WOLFSSL_EXTRA_PQC_HYBRIDS
-    case WOLFSSL_SECP256R1MLKEM768:
-    case WOLFSSL_SECP384R1MLKEM1024:
-        return true;
-#endif
-#endif
-    default:
-        return false;
-    }
-}
-
-void nj_wolf_names_load(void)
-{
-    suites_n = 0;
-    for (size_t i = 0; i < COUNT(suite_names); i++) {
-        unsigned char hi = 0;
-        unsigned char lo = 0;
-        int flags = 0;
-        if (wolfSSL_get_cipher_suite_from_name(suite_names[i].name, &hi, &lo, &flags) == 0 &&
-            ((hi << 8) | lo) == suite_names[i].id) {
-            suites[suites_n++] = suite_names[i].id;
-        }
-    }
-    groups_n = 0;
-    for (size_t i = 0; i < COUNT(group_names); i++) {
-        if (group_present(group_names[i].id)) {
-            groups[groups_n++] = group_names[i].id;
-        }
-    }
-}
-
-const uint16_t *nj_wolf_suites(size_t *n_out)
-{
-    *n_out = suites_n;
-    return suites;
-}
-
-const uint16_t *nj_wolf_groups(size_t *n_out)
-{
-    *n_out = groups_n;
-    return groups;
-}
-
-uint16_t nj_wolf_group_id(const char *name)
-{
-    for (size_t i = 0; name != NULL && i < COUNT(group_names); i++) {
-        if (strcasecmp(group_names[i].name, name) == 0) {
-            return group_names[i].id;
-        }
-    }
-    return 0;
-}
-
-bool nj_wolf_listed(const uint16_t *list, size_t n, uint16_t id)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (list[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* ---- settings that are refused -------------------------------------------------------------- */
 
@@ -149,6 +18,11 @@ static int unsupported(struct nj_error *err, const char *what)
 static int check_numbers(const struct nj_tls_settings *set, struct nj_error *err)
 {
     char what[40];
+    size_t suites_n = 0;
+    size_t groups_n = 0;
+    const uint16_t *suites = nj_wolf_suites(&suites_n);
+    const uint16_t *groups = nj_wolf_groups(&groups_n);
+
     for (size_t i = 0; i < set->suites_n; i++) {
         if (!nj_wolf_listed(suites, suites_n, set->suites[i])) {
             (void) snprintf(what, sizeof(what), "cipher suite 0x%04x", set->suites[i]);
@@ -166,8 +40,11 @@ static int check_numbers(const struct nj_tls_settings *set, struct nj_error *err
 
 static int check_settings(const struct nj_tls_settings *set, struct nj_error *err)
 {
-    if (set->size < offsetof(struct nj_tls_settings, label) || set->suites_n == 0 ||
-        set->groups_n == 0 || set->groups_n > WOLFSSL_MAX_GROUP_COUNT || set->identities_n > 1 ||
+    if (set->size < offsetof(struct nj_tls_settings, label)) {
+        return nj_error_set(err, NJ_E_ABI, "the settings of the TLS context are cut short");
+    }
+    if (set->suites_n == 0 || set->groups_n == 0 || set->groups_n > WOLFSSL_MAX_GROUP_COUNT ||
+        set->identities_n > 1 ||
         set->min_version < NJ_TLS_1_2 || set->max_version > NJ_TLS_1_3 ||
         set->min_version > set->max_version ||
         (set->role & (NJ_TLS_ROLE_ACCEPT | NJ_TLS_ROLE_DIAL)) == 0) {
@@ -207,7 +84,7 @@ static WOLFSSL_METHOD *pick_method(enum nj_wolf_side side, uint16_t min, uint16_
     return accept ? wolfSSLv23_server_method() : wolfSSLv23_client_method();
 }
 
-static int failed(struct nj_error *err, const char *what, int lib)
+int nj_wolf_ctx_failed(struct nj_error *err, const char *what, int lib)
 {
     nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL, "wolfSSL refused %s: %s", what,
                        nj_wolf_reason(lib));
@@ -217,16 +94,19 @@ static int failed(struct nj_error *err, const char *what, int lib)
     return NJ_E_FAILED;
 }
 
+static bool is_1_3_suite(uint16_t id)
+{
+    return id >> 8 == 0x13;
+}
+
 /* Append the names of the suites of one version to the colon list. */
-static void add_suites(char *list, size_t cap, const struct nj_tls_settings *set, bool is_1_3)
+static void add_suites(char *list, size_t cap, const struct nj_tls_settings *set, bool of_1_3)
 {
     for (size_t i = 0; i < set->suites_n; i++) {
-        for (size_t k = 0; k < COUNT(suite_names); k++) {
-            if (suite_names[k].id == set->suites[i] && (set->suites[i] >> 8 == 0x13) == is_1_3) {
-                size_t used = strlen(list);
-                (void) snprintf(list + used, cap - used, "%s%s", used > 0 ? ":" : "",
-                                suite_names[k].name);
-            }
+        size_t used = strlen(list);
+        if (is_1_3_suite(set->suites[i]) == of_1_3) {
+            (void) snprintf(list + used, cap - used, "%s%s", used > 0 ? ":" : "",
+                            nj_wolf_suite_name(set->suites[i]));
         }
     }
 }
@@ -234,7 +114,7 @@ static void add_suites(char *list, size_t cap, const struct nj_tls_settings *set
 static bool has_1_3_suite(const struct nj_tls_settings *set)
 {
     for (size_t i = 0; i < set->suites_n; i++) {
-        if (set->suites[i] >> 8 == 0x13) {
+        if (is_1_3_suite(set->suites[i])) {
             return true;
         }
     }
@@ -261,14 +141,14 @@ static int set_numbers(WOLFSSL_CTX *c, enum nj_wolf_side side, const struct nj_t
         ids[i] = set->groups[i];
         if (side == NJ_WOLF_DIAL && wolfSSL_CTX_UseSupportedCurve(c, set->groups[i]) !=
                                         WOLFSSL_SUCCESS) {
-            return failed(err, "a key exchange group", BAD_FUNC_ARG);
+            return nj_wolf_ctx_failed(err, "a key exchange group", BAD_FUNC_ARG);
         }
     }
     /* Not for TLS 1.2 alone: there the group is looked at when it was chosen (session.c). */
     if (max == NJ_TLS_1_3) {
         int rc = wolfSSL_CTX_set_groups(c, ids, (int) set->groups_n);
         if (rc != WOLFSSL_SUCCESS) {
-            return failed(err, "the key exchange groups", rc);
+            return nj_wolf_ctx_failed(err, "the key exchange groups", rc);
         }
     }
     return NJ_OK;
@@ -296,7 +176,7 @@ static int share_tickets(WOLFSSL_CTX *c, const struct nj_tls_settings *set, stru
     nj_wolf_host->wipe(seed, sizeof(seed));
     nj_wolf_host->wipe(digest, sizeof(digest));
     if (rc != WOLFSSL_SUCCESS) {
-        return failed(err, "the ticket keys", (int) rc);
+        return nj_wolf_ctx_failed(err, "the ticket keys", (int) rc);
     }
     if (set->ticket_lifetime_s > 0) {
         (void) wolfSSL_CTX_set_TicketHint(c, (int) set->ticket_lifetime_s);
@@ -328,174 +208,6 @@ static int set_resumption(WOLFSSL_CTX *c, enum nj_wolf_side side,
     return NJ_OK;
 }
 
-/* ---- own certificate ------------------------------------------------------------------------ */
-
-static int bad_pair(struct nj_error *err, uint32_t cls, const char *text)
-{
-    return nj_error_set_class(err, NJ_E_INVALID, cls, "%s", text);
-}
-
-/* What 5.5 does not see: a key of another certificate, and a chain out of order. */
-static int check_identity(const struct nj_tls_identity *id, struct nj_error *err)
-{
-    struct nj_wolf_cert cert;
-    struct nj_wolf_cert issuer;
-    uint8_t pub[2048];
-
-    if (id->certs_n == 0 || !nj_wolf_cert_slice(id->certs[0], &cert)) {
-        return bad_pair(err, NJ_CLASS_BAD_CERT, "x509: malformed certificate");
-    }
-    size_t n = nj_wolf_key_public(id->key->bytes, pub, sizeof(pub));
-    if (n == 0) {
-        return bad_pair(err, NJ_CLASS_BAD_KEY, "tls: failed to parse private key");
-    }
-    if (!nj_wolf_span_equal(cert.key, (struct nj_span){pub, n})) {
-        return bad_pair(err, NJ_CLASS_KEY_MISMATCH, "tls: private key does not match public key");
-    }
-    for (size_t i = 1; i < id->certs_n; i++) {
-        if (!nj_wolf_cert_slice(id->certs[i], &issuer)) {
-            return bad_pair(err, NJ_CLASS_BAD_CERT, "x509: malformed certificate");
-        }
-        if (!nj_wolf_span_equal(cert.issuer, issuer.subject)) {
-            return bad_pair(err, NJ_CLASS_BAD_CERT,
-                            "tls: each certificate of a chain must be followed by its issuer");
-        }
-        cert = issuer;
-    }
-    return NJ_OK;
-}
-
-static int set_identity(WOLFSSL_CTX *c, const struct nj_tls_identity *id, struct nj_error *err)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < id->certs_n; i++) {
-        len += id->certs[i].len;
-    }
-    uint8_t *all = nj_wolf_host->alloc(len);
-    size_t at = 0;
-    for (size_t i = 0; i < id->certs_n; i++) {
-        memcpy(all + at, id->certs[i].ptr, id->certs[i].len);
-        at += id->certs[i].len;
-    }
-    int rc = wolfSSL_CTX_use_certificate_chain_buffer_format(c, all, (long) len,
-                                                             WOLFSSL_FILETYPE_ASN1);
-    nj_wolf_host->dealloc(all);
-    if (rc != WOLFSSL_SUCCESS) {
-        return failed(err, "the certificate", rc);
-    }
-    rc = wolfSSL_CTX_use_PrivateKey_buffer(c, id->key->bytes.ptr, (long) id->key->bytes.len,
-                                           WOLFSSL_FILETYPE_ASN1);
-    if (rc != WOLFSSL_SUCCESS) {
-        return bad_pair(err, NJ_CLASS_BAD_KEY, "tls: failed to parse private key");
-    }
-    if (wolfSSL_CTX_check_private_key(c) != WOLFSSL_SUCCESS) {
-        return bad_pair(err, NJ_CLASS_KEY_MISMATCH, "tls: private key does not match public key");
-    }
-    return NJ_OK;
-}
-
-/* ---- anchors -------------------------------------------------------------------------------- */
-
-static void add_anchor(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, struct nj_span der, bool note)
-{
-    struct nj_wolf_anchor anchor;
-    int rc = ASN_PARSE_E;
-
-    if (nj_wolf_anchor_make(der, &anchor)) {
-        rc = wolfSSL_CTX_load_verify_buffer_ex(c, der.ptr, (long) der.len, WOLFSSL_FILETYPE_ASN1, 0,
-                                               WOLFSSL_LOAD_FLAG_DATE_ERR_OKAY);
-    }
-    if (rc == WOLFSSL_SUCCESS && note) {
-        size_t old = ctx->anchors_n * sizeof(anchor);
-        ctx->anchors = nj_wolf_host->resize(ctx->anchors, old, old + sizeof(anchor));
-        ctx->anchors[ctx->anchors_n++] = anchor;
-    } else if (rc != WOLFSSL_SUCCESS && note) {
-        char line[120];
-        (void) snprintf(line, sizeof(line), "a root certificate was skipped: %s",
-                        nj_wolf_reason(rc));
-        nj_wolf_host->log(NJ_LOG_WARN, line);
-    }
-    nj_wolf_clear_queue();
-}
-
-/* The places where systems keep their roots in one file. */
-static const char *const system_files[] = {
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-};
-
-static void add_pem(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const char *pem, bool note)
-{
-    static const char begin[] = "-----BEGIN CERTIFICATE-----";
-    static const char end[] = "-----END CERTIFICATE-----";
-
-    for (const char *at = strstr(pem, begin); at != NULL; at = strstr(at, begin)) {
-        const char *stop = strstr(at, end);
-        if (stop == NULL) {
-            return;
-        }
-        stop += sizeof(end) - 1;
-        uint8_t *der = nj_wolf_host->alloc((size_t) (stop - at));
-        int n = wc_CertPemToDer((const unsigned char *) at, (int) (stop - at), der,
-                                (int) (stop - at), CERT_TYPE);
-        if (n > 0) {
-            add_anchor(ctx, c, (struct nj_span){der, (size_t) n}, note);
-        }
-        nj_wolf_host->dealloc(der);
-        at = stop;
-    }
-}
-
-/* Read here and not by the library, since it does not tell which anchors it has loaded. */
-static void add_system(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, bool note)
-{
-    FILE *f = NULL;
-    struct stat st;
-    const char *own = getenv("SSL_CERT_FILE");
-
-    if (own != NULL && own[0] != '\0') {
-        f = fopen(own, "re");
-    }
-    for (size_t i = 0; own == NULL && f == NULL && i < COUNT(system_files); i++) {
-        f = fopen(system_files[i], "re");
-    }
-    if (f == NULL) {
-        return;
-    }
-    if (fstat(fileno(f), &st) == 0 && st.st_size > 0) {
-        char *pem = nj_wolf_host->alloc((size_t) st.st_size + 1);
-        pem[fread(pem, 1, (size_t) st.st_size, f)] = '\0';
-        add_pem(ctx, c, pem, note);
-        nj_wolf_host->dealloc(pem);
-    }
-    (void) fclose(f);
-}
-
-static int set_trust(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const struct nj_tls_settings *set,
-                     bool needed, struct nj_error *err)
-{
-    bool note = ctx->anchors_n == 0; /* the second role loads the same ones */
-
-    if (set->anchors_n > 0) {
-        for (size_t i = 0; i < set->anchors_n; i++) {
-            add_anchor(ctx, c, set->anchors[i], note);
-        }
-        if (ctx->anchors_n == 0) {
-            return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_BAD_CERT,
-                                      "failed to parse root ca certificate");
-        }
-    } else if (set->system_trust != 0 && needed) {
-        add_system(ctx, c, note);
-        if (ctx->anchors_n == 0) {
-            nj_wolf_host->log(NJ_LOG_WARN, "the system has no root certificates");
-        }
-    }
-    return NJ_OK;
-}
-
 /* ---- building ------------------------------------------------------------------------------- */
 
 static int verify_mode(enum nj_wolf_side side, uint32_t verify)
@@ -518,13 +230,13 @@ static int side_new(struct nj_tls_ctx *ctx, enum nj_wolf_side side,
     int mode = verify_mode(side, set->verify);
     WOLFSSL_CTX *c = wolfSSL_CTX_new(pick_method(side, set->min_version, max));
     if (c == NULL) {
-        return failed(err, "a new context", MEMORY_E);
+        return nj_wolf_ctx_failed(err, "a new context", MEMORY_E);
     }
     ctx->side[side] = c;
     if (wolfSSL_CTX_SetMinVersion(c, set->min_version == NJ_TLS_1_3 ? WOLFSSL_TLSV1_3
                                                                     : WOLFSSL_TLSV1_2) !=
         WOLFSSL_SUCCESS) {
-        return failed(err, "the lowest version", VERSION_ERROR);
+        return nj_wolf_ctx_failed(err, "the lowest version", VERSION_ERROR);
     }
     wolfSSL_CTX_SetIORecv(c, nj_wolf_on_recv);
     wolfSSL_CTX_SetIOSend(c, nj_wolf_on_send);
@@ -533,11 +245,11 @@ static int side_new(struct nj_tls_ctx *ctx, enum nj_wolf_side side,
         rc = set_resumption(c, side, set, err);
     }
     if (rc == NJ_OK) {
-        rc = set_trust(ctx, c, set, mode != WOLFSSL_VERIFY_NONE && set->insecure == 0, err);
+        rc = nj_wolf_trust_set(ctx, c, set, mode != WOLFSSL_VERIFY_NONE && set->insecure == 0, err);
     }
     if (rc == NJ_OK) {
         wolfSSL_CTX_set_verify(c, mode, nj_wolf_on_verify);
-        rc = set->identities_n == 1 ? set_identity(c, set->identities[0], err) : NJ_OK;
+        rc = set->identities_n == 1 ? nj_wolf_identity_set(c, set->identities[0], err) : NJ_OK;
     }
     return rc;
 }
@@ -576,7 +288,7 @@ int nj_wolf_ctx_new(const struct nj_tls_settings *set, struct nj_tls_ctx **ctx_o
 {
     int rc = check_settings(set, err);
     if (rc == NJ_OK && set->identities_n == 1) {
-        rc = check_identity(set->identities[0], err);
+        rc = nj_wolf_identity_check(set->identities[0], err);
     }
     if (rc != NJ_OK) {
         return rc;

@@ -1,25 +1,15 @@
 /*
- * crypto.c: primitives outside TLS, the public half of a key, and what AES costs.
+ * crypto.c: primitives outside TLS, and what AES costs.
  */
 #include "wolf.h"
 
 #include <time.h>
 
 #include <wolfssl/wolfcrypt/aes.h>
-#include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/chacha20_poly1305.h>
-#include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/ed25519.h>
 #include <wolfssl/wolfcrypt/hash.h>
 #include <wolfssl/wolfcrypt/random.h>
-#include <wolfssl/wolfcrypt/rsa.h>
-
-#if defined(HAVE_ED25519) && defined(HAVE_ED25519_SIGN) && defined(HAVE_ED25519_VERIFY) &&         \
-    defined(HAVE_ED25519_KEY_IMPORT)
-#define ED25519 1
-#else
-#define ED25519 0
-#endif
 
 static int result(int rc)
 {
@@ -69,7 +59,7 @@ static int random_bytes(uint8_t *out, size_t len)
     return result(rc);
 }
 
-#if ED25519
+#if NJ_WOLF_ED25519
 static int ed25519_verify(const uint8_t pub[32], const void *msg, size_t len, const uint8_t sig[64])
 {
     ed25519_key key;
@@ -130,85 +120,12 @@ const struct nj_tls_crypto nj_wolf_crypto = {
     .size = sizeof(struct nj_tls_crypto),
     .hash = hash,
     .random = random_bytes,
-#if ED25519
+#if NJ_WOLF_ED25519
     .ed25519_verify = ed25519_verify,
     .ed25519_sign = ed25519_sign,
     .ed25519_public = ed25519_public,
 #endif
 };
-
-/* ---- the public half of a private key ------------------------------------------------------- */
-
-#ifndef NO_RSA
-static size_t rsa_public(struct nj_span der, uint8_t *out, size_t cap)
-{
-    RsaKey key;
-    word32 at = 0;
-    if (wc_InitRsaKey(&key, NULL) != 0) {
-        return 0;
-    }
-    int n = wc_RsaPrivateKeyDecode(der.ptr, &at, &key, (word32) der.len);
-    if (n == 0) {
-        n = wc_RsaKeyToPublicDer_ex(&key, out, (word32) cap, 0);
-    }
-    wc_FreeRsaKey(&key);
-    return n > 0 ? (size_t) n : 0;
-}
-#endif
-
-static size_t ecc_public(struct nj_span der, uint8_t *out, size_t cap)
-{
-    ecc_key key;
-    word32 at = 0;
-    word32 n = (word32) cap;
-    if (wc_ecc_init(&key) != 0) {
-        return 0;
-    }
-    int rc = wc_EccPrivateKeyDecode(der.ptr, &at, &key, (word32) der.len);
-    /* Always from the secret: a public half written beside it proves nothing. */
-    if (rc == 0) {
-        rc = wc_ecc_make_pub(&key, NULL);
-    }
-    if (rc == 0) {
-        rc = wc_ecc_export_x963(&key, out, &n);
-    }
-    wc_ecc_free(&key);
-    return rc == 0 ? n : 0;
-}
-
-#if ED25519
-static size_t ed25519_key_public(struct nj_span der, uint8_t *out, size_t cap)
-{
-    ed25519_key key;
-    word32 at = 0;
-    if (cap < 32 || wc_ed25519_init(&key) != 0) {
-        return 0;
-    }
-    int rc = wc_Ed25519PrivateKeyDecode(der.ptr, &at, &key, (word32) der.len);
-    if (rc == 0) {
-        rc = wc_ed25519_make_public(&key, out, 32);
-    }
-    wc_ed25519_free(&key);
-    return rc == 0 ? 32 : 0;
-}
-#endif
-
-size_t nj_wolf_key_public(struct nj_span key, uint8_t *out, size_t cap)
-{
-    size_t n = 0;
-#ifndef NO_RSA
-    n = rsa_public(key, out, cap);
-#endif
-    if (n == 0) {
-        n = ecc_public(key, out, cap);
-    }
-#if ED25519
-    if (n == 0) {
-        n = ed25519_key_public(key, out, cap);
-    }
-#endif
-    return n;
-}
 
 /* ---- what AES costs ------------------------------------------------------------------------- */
 

@@ -184,8 +184,10 @@ static void explain(struct nj_tls_session *s, int lib)
                                        : "tls: client offered only unsupported versions");
         return;
     }
-    /* No group in common under TLS 1.3: 5.5 asks for another hello without naming one, and fails. */
-    if (lib == BAD_FUNC_ARG && !s->dialling && !s->up && !s->ciphered) {
+    /* What the library means by them: the transport here never fails, and groups may not meet. */
+    if (lib == WOLFSSL_ERROR_SYSCALL && !s->up) {
+        lib = MATCH_SUITE_ERROR;
+    } else if (lib == BAD_FUNC_ARG && !s->dialling && !s->up && !s->ciphered) {
         lib = KEY_SHARE_ERROR;
     }
     for (size_t i = 0; i < n; i++) {

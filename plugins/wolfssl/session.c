@@ -11,6 +11,8 @@
 #define TYPE_ALERT 21
 #define TYPE_HANDSHAKE 22
 #define TYPE_DATA 23
+#define HELLO_SERVER 2
+#define EXT_KEY_SHARE 51
 #define SEALED_ALERT_LEN 24 /* TLS 1.3: header, two bytes, type, tag */
 
 /* ---- transport ------------------------------------------------------------------------------ */
@@ -29,12 +31,41 @@ int nj_wolf_on_recv(WOLFSSL *ssl, char *buf, int cap, void *user)
     return (int) n;
 }
 
+static const uint8_t retry_random[] = {0xcf, 0x21, 0xad, 0x74}; /* RFC 8446 4.1.3, its start */
+
+/*
+ * A HelloRetryRequest that names no group: 5.5 sends one when no group is shared, and fails only
+ * at the next hello, when the client has already complained.
+ */
+static bool is_empty_retry(const uint8_t *rec, size_t len)
+{
+    const size_t random_at = RECORD_HEAD + 4 + 2;
+    const size_t id_at = random_at + 32;
+
+    if (rec[0] != TYPE_HANDSHAKE || len <= id_at || rec[RECORD_HEAD] != HELLO_SERVER ||
+        memcmp(rec + random_at, retry_random, sizeof(retry_random)) != 0) {
+        return false;
+    }
+    size_t at = id_at + 1 + rec[id_at] + 2 + 1 + 2;
+    while (at + 4 <= len) {
+        if (rec[at] == 0 && rec[at + 1] == EXT_KEY_SHARE) {
+            return false;
+        }
+        at += 4 + ((size_t) rec[at + 2] << 8 | rec[at + 3]);
+    }
+    return true;
+}
+
 /* One record of the library's goes out; the alert of a refusal is exchanged for the one wished. */
 static void send_record(struct nj_tls_session *s, const uint8_t *rec, size_t len)
 {
     uint8_t mine[NJ_WOLF_ALERT_RECORD_MAX];
     bool sealed = s->ciphered || rec[0] == TYPE_DATA;
 
+    if (s->no_group || is_empty_retry(rec, len)) {
+        s->no_group = true; /* said by look_at_flight() */
+        return;
+    }
     s->ciphered = sealed || rec[0] == TYPE_CHANGE_CIPHER;
     if (s->wish != NJ_ALERT_NONE &&
         (rec[0] == TYPE_ALERT || (rec[0] == TYPE_DATA && len == SEALED_ALERT_LEN))) {
@@ -119,6 +150,13 @@ static bool session_equip(struct nj_tls_session *s, WOLFSSL_CTX *side)
     wolfSSL_SetIOReadCtx(s->ssl, s);
     wolfSSL_SetIOWriteCtx(s->ssl, s);
     wolfSSL_SetCertCbCtx(s->ssl, s);
+#if defined(HAVE_SNI) && !defined(WOLFSSL_ALWAYS_KEEP_SNI)
+    if (!s->dialling) {
+        /* This build forgets the name that a client asks for, unless any answer is fine. */
+        (void) wolfSSL_UseSNI(s->ssl, WOLFSSL_SNI_HOST_NAME, "-", 1);
+        wolfSSL_SNI_SetOptions(s->ssl, WOLFSSL_SNI_HOST_NAME, WOLFSSL_SNI_ANSWER_ON_MISMATCH);
+    }
+#endif
     wolfSSL_KeepArrays(s->ssl); /* the exporter needs them; given back after the handshake */
 #ifdef HAVE_ALPN
     if (s->ctx->alpn != NULL &&
@@ -244,12 +282,13 @@ static int refuse_group(struct nj_tls_session *s)
 }
 
 /*
- * TLS 1.2, accepting: the library takes the client's group from all it knows.  The choice shows
- * once our first flight is out, while alerts are still plain.
+ * Accepting: groups that do not meet.  In TLS 1.2 the library takes the client's group from all it
+ * knows; the choice shows once our first flight is out, while alerts are still plain.
  */
 static int look_at_flight(struct nj_tls_session *s)
 {
-    if (!s->dialling && s->out_n > 0 && wolfSSL_version(s->ssl) == NJ_TLS_1_2 && group_refused(s)) {
+    bool chosen = !s->dialling && s->out_n > 0 && wolfSSL_version(s->ssl) == NJ_TLS_1_2;
+    if (s->no_group || (chosen && group_refused(s))) {
         return refuse_group(s);
     }
     return NJ_NEED_IN;
@@ -258,10 +297,11 @@ static int look_at_flight(struct nj_tls_session *s)
 static void keep_exporter(struct nj_tls_session *s)
 {
 #ifdef HAVE_KEYING_MATERIAL
+    /* RFC 9266: with a context, and that is empty, which makes a difference in TLS 1.2. */
     static const char label[] = "EXPORTER-Channel-Binding";
     s->exporter_valid =
         wolfSSL_export_keying_material(s->ssl, s->exporter, sizeof(s->exporter), label,
-                                       sizeof(label) - 1, NULL, 0, 0) == WOLFSSL_SUCCESS;
+                                       sizeof(label) - 1, (const unsigned char *) "", 0, 1) == WOLFSSL_SUCCESS;
 #endif
     wolfSSL_FreeArrays(s->ssl);
 }
@@ -440,6 +480,10 @@ int nj_wolf_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
 
 int nj_wolf_in_eof(struct nj_tls_session *s)
 {
+    if (!s->peer_ended && !s->failed) {
+        (void) nj_wolf_refuse(s, NJ_CLASS_NONE, NJ_ALERT_NONE, "EOF");
+        s->err.code = NJ_E_TRUNCATED;
+    }
     return s->peer_ended ? NJ_E_CLOSED : NJ_E_TRUNCATED;
 }
 

@@ -8,7 +8,12 @@
  */
 #include "wolf.h"
 
+#include <limits.h>
+
 #include <wolfssl/wolfcrypt/error-crypt.h>
+#ifdef OPENSSL_EXTRA
+#include <wolfssl/openssl/x509v3.h>
+#endif
 
 /* ---- slices of a certificate ---------------------------------------------------------------- */
 
@@ -315,6 +320,7 @@ static int walk_chain(WOLFSSL_CERT_MANAGER *trust, WOLFSSL_CERT_MANAGER *mid,
                       const struct nj_span *chain, size_t n)
 {
     int rc = ASN_NO_SIGNER_E;
+    int first = 0; /* what an issuer failed by says more than that the leaf lacks one */
     for (size_t i = n; i-- > 0;) {
         rc = verify_one(trust, chain[i]);
         if (rc == ASN_NO_SIGNER_E || rc == ASN_SELF_SIGNED_E) {
@@ -324,18 +330,39 @@ static int walk_chain(WOLFSSL_CERT_MANAGER *trust, WOLFSSL_CERT_MANAGER *mid,
         if (rc == WOLFSSL_SUCCESS && i > 0) {
             (void) wolfSSL_CertManagerLoadCABuffer(mid, chain[i].ptr, (long) chain[i].len,
                                                    WOLFSSL_FILETYPE_ASN1);
+        } else if (rc != WOLFSSL_SUCCESS && rc != ASN_NO_SIGNER_E && first == 0) {
+            first = rc;
         }
     }
-    return rc;
+    return rc == ASN_NO_SIGNER_E && first != 0 ? first : rc;
 }
 
-/* Usage and names are the server's own to judge: it reads them from the same DER. */
+/* Does the certificate allow the usage?  Without the extension all is allowed (RFC 5280 4.2.1.12). */
+static bool usage_fits(struct nj_span der, uint32_t usage)
+{
+    bool fits = true;
+#ifdef OPENSSL_EXTRA
+    WOLFSSL_X509 *cert = wolfSSL_X509_d2i(NULL, der.ptr, (int) der.len);
+    if (cert == NULL) {
+        return false;
+    }
+    unsigned int has = wolfSSL_X509_get_extended_key_usage(cert);
+    unsigned int wants = usage == NJ_TLS_USAGE_CLIENT ? XKU_SSL_CLIENT : XKU_SSL_SERVER;
+    fits = has == 0 || has == UINT_MAX || (has & (wants | XKU_ANYEKU)) != 0;
+    wolfSSL_X509_free(cert);
+#else
+    (void) der;
+    (void) usage;
+#endif
+    return fits;
+}
+
+/* Names are the server's own to judge: it reads them from the same DER. */
 int nj_wolf_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, size_t chain_n,
                          uint32_t usage, const char *name, int64_t time_s, struct nj_error *err)
 {
     WOLFSSL_CTX *side = ctx->side[NJ_WOLF_DIAL] != NULL ? ctx->side[NJ_WOLF_DIAL]
                                                         : ctx->side[NJ_WOLF_ACCEPT];
-    (void) usage;
     (void) name;
     if (chain_n == 0) {
         return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_NO_CERT, "no certificate given");
@@ -349,12 +376,13 @@ int nj_wolf_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, si
     int rc = walk_chain(wolfSSL_CTX_GetCertManager(side), mid, chain, chain_n);
     judged_at = 0;
     wolfSSL_CertManagerFree(mid);
-    nj_wolf_clear_queue();
-
     uint32_t cls = rc == WOLFSSL_SUCCESS ? NJ_CLASS_NONE : nj_wolf_cert_class(rc);
     if (cls == NJ_CLASS_NONE && !link_chain(ctx, chain, chain_n)) {
         cls = NJ_CLASS_UNKNOWN_CA;
+    } else if (cls == NJ_CLASS_NONE && !usage_fits(chain[0], usage)) {
+        cls = NJ_CLASS_BAD_EKU;
     }
+    nj_wolf_clear_queue();
     if (cls == NJ_CLASS_NONE) {
         return NJ_OK;
     }

@@ -3,7 +3,8 @@
  *
  *   entry.c    the door, init, about, caps        session.c  one connection
  *   context.c  settings into WOLFSSL_CTX          verify.c   the peer's chain and the hook
- *   errors.c   the library's numbers into words   alert.c    alerts the library cannot send
+ *   creds.c    own certificate, anchors           errors.c   the library's numbers into words
+ *   names.c    suites and groups                  alert.c    alerts the library cannot send
  *   crypto.c   primitives outside TLS
  */
 #ifndef NJ_WOLFSSL_WOLF_H
@@ -44,14 +45,15 @@
 #define NJ_WOLF_TICKETS 0
 #endif
 
+#if defined(HAVE_ED25519) && defined(HAVE_ED25519_SIGN) && defined(HAVE_ED25519_VERIFY) &&         \
+    defined(HAVE_ED25519_KEY_IMPORT)
+#define NJ_WOLF_ED25519 1
+#else
+#define NJ_WOLF_ED25519 0
+#endif
+
 extern const struct nj_host *nj_wolf_host; /* immutable after init */
 extern const struct nj_tls_crypto nj_wolf_crypto;
-
-/* A row of the tables of suites and groups: the IANA number and the library's name. */
-struct nj_wolf_name {
-    uint16_t id;
-    const char *name;
-};
 
 /* Digests by which an anchor is recognised (verify.c). */
 struct nj_wolf_anchor {
@@ -93,6 +95,7 @@ struct nj_tls_session { /* owned by the thread that has the session */
     bool ciphered;   /* our records are encrypted now, or about to be */
     bool peer_ended; /* close_notify came */
     bool ended;      /* ours was sent */
+    bool no_group;   /* the library was about to ask for a group without naming one */
     bool judged;     /* the hook was asked */
     bool accepted;   /* and it and the library agreed */
     int32_t wish;    /* the alert to put in the place of the library's; NJ_ALERT_NONE: leave it */
@@ -117,10 +120,23 @@ int nj_wolf_ctx_new(const struct nj_tls_settings *set, struct nj_tls_ctx **ctx_o
                     struct nj_error *err);
 void nj_wolf_ctx_ref(struct nj_tls_ctx *ctx);
 void nj_wolf_ctx_unref(struct nj_tls_ctx *ctx);
+/* Words for a setting that the library refused.  Returns NJ_E_FAILED. */
+int nj_wolf_ctx_failed(struct nj_error *err, const char *what, int lib);
+
+/* ---- creds.c ---- */
+/* Pair and order of the chain, as far as the library does not see them itself. */
+int nj_wolf_identity_check(const struct nj_tls_identity *id, struct nj_error *err);
+int nj_wolf_identity_set(WOLFSSL_CTX *c, const struct nj_tls_identity *id, struct nj_error *err);
+/* Load the anchors; those of the system only if `needed`.  Bad ones are skipped with a warning. */
+int nj_wolf_trust_set(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const struct nj_tls_settings *set,
+                      bool needed, struct nj_error *err);
+
+/* ---- names.c ---- */
 /* Ask the loaded library which suites and groups it has.  Main thread, from init(). */
 void nj_wolf_names_load(void);
 const uint16_t *nj_wolf_suites(size_t *n_out);
 const uint16_t *nj_wolf_groups(size_t *n_out);
+const char *nj_wolf_suite_name(uint16_t id);
 /* The IANA number of the group with the library's name; 0 when unknown or NULL. */
 uint16_t nj_wolf_group_id(const char *name);
 bool nj_wolf_listed(const uint16_t *list, size_t n, uint16_t id);
@@ -192,7 +208,5 @@ bool nj_wolf_alert_any(void);
 /* Does AES-GCM run on hardware instructions?  Measured; some milliseconds. */
 bool nj_wolf_aes_measure(void);
 bool nj_wolf_sha256(struct nj_span data, uint8_t out[32]);
-/* The public key bits, as in a certificate, of a private key in DER; 0 when it cannot be read. */
-size_t nj_wolf_key_public(struct nj_span key, uint8_t *out, size_t cap);
 
 #endif
