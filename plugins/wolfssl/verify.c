@@ -249,7 +249,12 @@ static bool judge(struct nj_tls_session *s, uint32_t cls, int32_t depth, const c
                            nj_wolf_cert_text(why));
     }
     s->err.depth = depth;
-    s->wish = by_hook && verdict.alert > 0 ? verdict.alert : usual_alert(s, why);
+    s->wish = usual_alert(s, why);
+    if (by_hook && !nj_wolf_alert_any()) {
+        s->wish = NJ_ALERT_BAD_CERTIFICATE; /* as about() says, in all versions alike */
+    } else if (by_hook && verdict.alert > 0) {
+        s->wish = verdict.alert;
+    }
     return false;
 }
 
