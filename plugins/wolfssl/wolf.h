@@ -1,0 +1,212 @@
+/*
+ * wolf.h: what the files of the wolfSSL provider share.  Nothing here leaves the shared object.
+ *
+ *   entry.c    the door, init, about, caps        session.c  one connection
+ *   context.c  settings into WOLFSSL_CTX          verify.c   the peer's chain and the hook
+ *   creds.c    own certificate, anchors           errors.c   the library's numbers into words
+ *   names.c    suites and groups                  alert.c    alerts the library cannot send
+ *   crypto.c   primitives outside TLS
+ */
+#ifndef NJ_WOLFSSL_WOLF_H
+#define NJ_WOLFSSL_WOLF_H
+
+#include <wolfssl/options.h>
+/* options.h decides what the others declare: it must stay first. */
+#include <wolfssl/ssl.h>
+#include <wolfssl/version.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "natterjack/tls.h"
+
+/*
+ * The verify callback is where the server's policy is asked.  A library that calls it for failures
+ * only would let every valid chain pass unasked.
+ */
+#if !defined(WOLFSSL_ALWAYS_VERIFY_CB) && !defined(OPENSSL_EXTRA)
+#error "this wolfSSL calls the verify callback for failures only: WOLFSSL_ALWAYS_VERIFY_CB is needed"
+#endif
+#if !defined(WOLFSSL_TLS13) || defined(WOLFSSL_NO_TLS12) || !defined(HAVE_SUPPORTED_CURVES)
+#error "this wolfSSL lacks TLS 1.2, TLS 1.3 or supported groups"
+#endif
+#if defined(NO_CERTS) || defined(NO_WOLFSSL_SERVER) || defined(NO_WOLFSSL_CLIENT)
+#error "this wolfSSL lacks certificates or one of the two roles"
+#endif
+#if LIBWOLFSSL_VERSION_HEX < 0x05005000
+#error "wolfSSL 5.5 or later is needed"
+#endif
+
+/* Tickets need a key that several contexts share: the library's own way in, or none. */
+#if defined(HAVE_SESSION_TICKET) && !defined(WOLFSSL_NO_DEF_TICKET_ENC_CB) &&                      \
+    defined(WOLFSSL_TICKET_KEYS_SZ)
+#define NJ_WOLF_TICKETS 1
+#else
+#define NJ_WOLF_TICKETS 0
+#endif
+
+#if defined(HAVE_ED25519) && defined(HAVE_ED25519_SIGN) && defined(HAVE_ED25519_VERIFY) &&         \
+    defined(HAVE_ED25519_KEY_IMPORT)
+#define NJ_WOLF_ED25519 1
+#else
+#define NJ_WOLF_ED25519 0
+#endif
+
+extern const struct nj_host *nj_wolf_host; /* immutable after init */
+extern const struct nj_tls_crypto nj_wolf_crypto;
+
+/* Digests by which an anchor is recognised (verify.c). */
+struct nj_wolf_anchor {
+    uint8_t subject[32]; /* SHA-256 of the subject's DER */
+    uint8_t whole[32];   /* SHA-256 of the certificate's DER */
+};
+
+/*
+ * Each role has a WOLFSSL_CTX of its own: the library keeps intermediates that it has verified
+ * beside the anchors, and those that a client sent must not help to judge a server, and back.
+ */
+enum nj_wolf_side { NJ_WOLF_ACCEPT = 0, NJ_WOLF_DIAL = 1, NJ_WOLF_SIDES = 2 };
+
+struct nj_tls_ctx { /* immutable after start, but for refs */
+    atomic_uint refs;
+    WOLFSSL_CTX *side[NJ_WOLF_SIDES]; /* NULL: the role is off */
+    uint32_t verify;
+    bool insecure;
+    bool has_identity;
+    uint16_t *suites;
+    size_t suites_n;
+    uint16_t *groups;
+    size_t groups_n;
+    struct nj_wolf_anchor *anchors;
+    size_t anchors_n;
+    char *alpn; /* "a,b"; NULL when none */
+    nj_tls_verify_fn hook;
+    void *hook_user;
+};
+
+struct nj_tls_session { /* owned by the thread that has the session */
+    struct nj_tls_ctx *ctx;
+    WOLFSSL *ssl; /* NULL: accepting without a certificate */
+    void *user;
+    char *name;
+    bool dialling;
+    bool up;         /* the handshake is done */
+    bool failed;     /* err has the words */
+    bool ciphered;   /* our records are encrypted now, or about to be */
+    bool peer_ended; /* close_notify came */
+    bool ended;      /* ours was sent */
+    bool no_group;   /* the library was about to ask for a group without naming one */
+    bool judged;     /* the hook was asked */
+    bool accepted;   /* and it and the library agreed */
+    int32_t wish;    /* the alert to put in the place of the library's; NJ_ALERT_NONE: leave it */
+    int32_t sent;    /* alert that we wrote ourselves */
+    size_t out_n;    /* bytes written so far */
+    uint8_t head[5]; /* the first record's header, as far as it has come */
+    size_t head_n;
+    size_t hello_n; /* bytes of the first record seen; kept without an identity only */
+
+    struct nj_tls_in *in; /* set during a call */
+    struct nj_sink *out;
+
+    struct nj_span *chain; /* the peer's certificates, one block with their bytes */
+    size_t chain_n;
+    uint8_t exporter[32];
+    bool exporter_valid;
+    struct nj_error err;
+};
+
+/* ---- context.c ---- */
+int nj_wolf_ctx_new(const struct nj_tls_settings *set, struct nj_tls_ctx **ctx_out,
+                    struct nj_error *err);
+void nj_wolf_ctx_ref(struct nj_tls_ctx *ctx);
+void nj_wolf_ctx_unref(struct nj_tls_ctx *ctx);
+/* Words for a setting that the library refused.  Returns NJ_E_FAILED. */
+int nj_wolf_ctx_failed(struct nj_error *err, const char *what, int lib);
+
+/* ---- creds.c ---- */
+/* Pair and order of the chain, as far as the library does not see them itself. */
+int nj_wolf_identity_check(const struct nj_tls_identity *id, struct nj_error *err);
+int nj_wolf_identity_set(WOLFSSL_CTX *c, const struct nj_tls_identity *id, struct nj_error *err);
+/* Load the anchors; those of the system only if `needed`.  Bad ones are skipped with a warning. */
+int nj_wolf_trust_set(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const struct nj_tls_settings *set,
+                      bool needed, struct nj_error *err);
+
+/* ---- names.c ---- */
+/* Ask the loaded library which suites and groups it has.  Main thread, from init(). */
+void nj_wolf_names_load(void);
+const uint16_t *nj_wolf_suites(size_t *n_out);
+const uint16_t *nj_wolf_groups(size_t *n_out);
+const char *nj_wolf_suite_name(uint16_t id);
+/* The IANA number of the group with the library's name; 0 when unknown or NULL. */
+uint16_t nj_wolf_group_id(const char *name);
+bool nj_wolf_listed(const uint16_t *list, size_t n, uint16_t id);
+
+/* ---- session.c ---- */
+int nj_wolf_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_session **sess_out,
+                   struct nj_error *err);
+int nj_wolf_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
+                 struct nj_tls_session **sess_out, struct nj_error *err);
+int nj_wolf_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out);
+int nj_wolf_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, size_t cap,
+                 size_t *n_out, struct nj_sink *out);
+size_t nj_wolf_has_plain(struct nj_tls_session *s);
+int nj_wolf_seal(struct nj_tls_session *s, const uint8_t *src, size_t len, struct nj_sink *out);
+int nj_wolf_close_notify(struct nj_tls_session *s, struct nj_sink *out);
+int nj_wolf_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out);
+int nj_wolf_in_eof(struct nj_tls_session *s);
+void nj_wolf_info(struct nj_tls_session *s, struct nj_tls_info *out);
+void nj_wolf_session_free(struct nj_tls_session *s);
+int nj_wolf_key_update(struct nj_tls_session *s, struct nj_sink *out);
+/* Transport callbacks, for context.c. */
+int nj_wolf_on_recv(WOLFSSL *ssl, char *buf, int cap, void *user);
+int nj_wolf_on_send(WOLFSSL *ssl, char *buf, int len, void *user);
+
+/* ---- verify.c ---- */
+/* The slices of a certificate that the provider needs itself; they point into the DER. */
+struct nj_wolf_cert {
+    struct nj_span issuer;  /* the name, whole TLV */
+    struct nj_span subject; /* likewise */
+    struct nj_span key;     /* subjectPublicKey: the bits, without the count of unused ones */
+};
+bool nj_wolf_cert_slice(struct nj_span der, struct nj_wolf_cert *out);
+bool nj_wolf_span_equal(struct nj_span a, struct nj_span b);
+bool nj_wolf_anchor_make(struct nj_span der, struct nj_wolf_anchor *out);
+int nj_wolf_on_verify(int ok, WOLFSSL_X509_STORE_CTX *store);
+int nj_wolf_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, size_t chain_n,
+                         uint32_t usage, const char *name, int64_t time_s, struct nj_error *err);
+size_t nj_wolf_peer_chain(struct nj_tls_session *s, struct nj_span *out, size_t max);
+void nj_wolf_drop_peer(struct nj_tls_session *s);
+/* The clock that the library judges certificates with. */
+time_t nj_wolf_clock(time_t *out);
+
+/* ---- errors.c ---- */
+/* Fill s->err for the library's number and mark the session as failed.  Returns NJ_E_FAILED. */
+int nj_wolf_fail(struct nj_tls_session *s, int lib);
+/* The same for a refusal of our own: `alert` is sent if the library allows. */
+int nj_wolf_refuse(struct nj_tls_session *s, uint32_t cls, int32_t alert, const char *text);
+uint32_t nj_wolf_cert_class(int lib);
+/* "x509: …", the words for a class of certificate failure. */
+const char *nj_wolf_cert_text(uint32_t cls);
+const char *nj_wolf_reason(int lib);
+void nj_wolf_clear_queue(void);
+void nj_wolf_error(struct nj_tls_session *s, struct nj_error *out);
+
+/* ---- alert.c ---- */
+#define NJ_WOLF_ALERT_RECORD_MAX 64
+/*
+ * Make the record of a fatal alert as our next one, whose sequence number is what the library
+ * says now less `back`.  Returns its length, 0 when this library or suite offers no way.
+ */
+size_t nj_wolf_alert_record(struct nj_tls_session *s, int32_t alert, unsigned back,
+                            uint8_t out[NJ_WOLF_ALERT_RECORD_MAX]);
+/* Write a fatal alert into s->out, when one can be written. */
+bool nj_wolf_alert_put(struct nj_tls_session *s, int32_t alert);
+/* Are all alerts possible, whatever the state? */
+bool nj_wolf_alert_any(void);
+
+/* ---- crypto.c ---- */
+/* Does AES-GCM run on hardware instructions?  Measured; some milliseconds. */
+bool nj_wolf_aes_measure(void);
+bool nj_wolf_sha256(struct nj_span data, uint8_t out[32]);
+
+#endif
