@@ -24,6 +24,7 @@ struct nj_tls_stream {
     uint8_t *unsent; /* sealed, not taken by the socket */
     size_t unsent_len, unsent_at;
     struct nj_error err;
+    struct nj_error unfit; /* code NJ_OK: the hello fits the settings */
 };
 
 /* ---- the sink: one buffer of the worker, empty between connections ------------------------------- */
@@ -137,6 +138,7 @@ void nj_tls_stream_start(struct nj_conn *c, const struct nj_tls_accept *accept)
     t->accept = *accept;
     t->accept.provider->ctx_ref(t->accept.ctx);
     t->err = (struct nj_error) NJ_ERROR_INIT;
+    t->unfit = (struct nj_error) NJ_ERROR_INIT;
     nj_buf_init(&t->hello, NJ_HELLO_BUFFER_MAX + NJ_READ_LEN);
     c->tls = t;
 }
@@ -182,6 +184,9 @@ static bool handshake(struct nj_conn *c, struct nj_tls_in *in)
     }
     if (rc != NJ_OK) {
         t->accept.provider->error(t->session, &t->err);
+        if (t->unfit.code != NJ_OK && t->err.cls != NJ_CLASS_PEER_ALERT) {
+            t->err = t->unfit; /* says what the client offered */
+        }
         return failed(c);
     }
     t->stage = STAGE_OPEN;
@@ -214,6 +219,9 @@ static bool wait_for_hello(struct nj_conn *c, const uint8_t *ptr, size_t len)
         all_len = t->hello.len;
     }
     int rc = nj_hello_read(&hello, all, all_len, &t->err);
+    if (rc == NJ_OK) {
+        (void) nj_hello_judge(&hello, t->accept.offer, &t->unfit);
+    }
     nj_hello_fini(&hello);
     if (rc == NJ_NEED_IN) {
         if (t->hello.len == 0) {
@@ -369,7 +377,7 @@ int nj_tls_stream_info(struct nj_conn *c, struct nj_tls_info *out)
 
 size_t nj_tls_stream_peer_chain(struct nj_conn *c, struct nj_span *out, size_t max)
 {
-    if (c->tls == NULL || c->tls->stage != STAGE_OPEN) {
+    if (c->tls == NULL || c->tls->session == NULL) {
         return 0;
     }
     return c->tls->accept.provider->peer_chain(c->tls->session, out, max);

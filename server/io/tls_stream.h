@@ -20,6 +20,8 @@ struct nj_tls_stream;
 struct nj_tls_accept {
     const struct nj_tls_provider *provider;
     struct nj_tls_ctx *ctx; /* the stream takes a reference of its own */
+    /* Versions, suites and groups that are on: for words when the hello does not fit. */
+    const struct nj_tls_settings *offer;
 };
 
 /* Turn the connection to TLS.  Bytes already read are given to nj_tls_stream_input afterwards. */

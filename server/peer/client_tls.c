@@ -6,14 +6,12 @@
 #include "base/buf.h"
 #include "io/tls_stream.h"
 #include "peer/client.h"
-#include "tls/cert.h"
-#include "tls/dn.h"
+#include "tls/block.h"
 #include "tls/names.h"
 
 #define RECORD_HANDSHAKE 0x16 /* ContentType, RFC 8446 5.1 */
 #define SNIFF_FIRST 4         /* waiting for TLS first ends at so many bytes */
 #define SNIFF_MIXED 6         /* allow_non_tls decides at so many */
-#define DETAIL_CERTS 16
 
 struct nj_tls_door {
     struct nj_tls_door_config c;
@@ -24,9 +22,10 @@ struct nj_tls_door *nj_tls_door_new(const struct nj_tls_door_config *config)
 {
     struct nj_tls_door *d = nj_zalloc(sizeof(*d));
     d->c = *config;
-    d->accept.provider = config->provider;
-    d->accept.ctx = config->ctx;
-    config->provider->ctx_ref(config->ctx);
+    d->c.setup = nj_tls_setup_ref(config->setup);
+    d->accept.provider = d->c.setup->provider;
+    d->accept.ctx = d->c.setup->ctx;
+    d->accept.offer = &d->c.setup->offer;
     return d;
 }
 
@@ -37,7 +36,7 @@ void nj_tls_door_free(struct nj_tls_door **dp)
         return;
     }
     *dp = NULL;
-    d->c.provider->ctx_unref(d->c.ctx);
+    nj_tls_setup_unref(&d->c.setup);
     nj_dealloc(d);
 }
 
@@ -48,12 +47,17 @@ enum nj_first nj_tls_door_first(const struct nj_tls_door *d)
 
 bool nj_tls_door_verifies(const struct nj_tls_door *d)
 {
-    return d->c.verify;
+    return d->c.setup->verify != NJ_TLS_VERIFY_NONE;
 }
 
 int64_t nj_tls_door_timeout_us(const struct nj_tls_door *d)
 {
     return d->c.timeout_us;
+}
+
+const struct nj_tls_setup *nj_tls_door_setup(const struct nj_tls_door *d)
+{
+    return d->c.setup;
 }
 
 /* ---- the first bytes -------------------------------------------------------------------------------- */
@@ -160,22 +164,22 @@ size_t nj_client_sniff(struct nj_client *c, const uint8_t *ptr, size_t len)
 
 static bool pin_fits(struct nj_client *c)
 {
-    const struct nj_tls_door_config *d = &c->hub->tls->c;
-    if (d->pinned == NULL) {
+    const struct nj_tls_setup *setup = c->hub->tls->c.setup;
+    if (setup->pins.n == 0) {
         return true;
     }
-    struct nj_span chain[1];
-    char id[65] = "";
-    size_t n = nj_tls_stream_peer_chain(&c->conn, chain, 1);
-    if (n == 0) {
+    struct nj_span leaf = { NULL, 0 };
+    char key_id[NJ_PIN_HEX_LEN + 1];
+    (void) nj_tls_stream_peer_chain(&c->conn, &leaf, 1);
+    if (nj_pins_check(&setup->pins, leaf, setup->provider->crypto->hash, key_id, NULL) == NJ_OK) {
+        return true;
+    }
+    if (leaf.len == 0) {
         nj_client_debug(c, "Failed pinned cert test as client did not provide a certificate");
-        return false;
+    } else {
+        nj_client_debug(c, "Failed pinned cert test for key id: %s", key_id);
     }
-    if (!d->pinned(d->pinned_user, chain, 1, id)) {
-        nj_client_debug(c, "Failed pinned cert test for key id: %s", id);
-        return false;
-    }
-    return true;
+    return false;
 }
 
 void nj_client_secured(struct nj_conn *conn)
@@ -204,20 +208,43 @@ void nj_client_secured(struct nj_conn *conn)
     nj_client_ready(c);
 }
 
-/* " (<subject> SHA-256: <hex>; …)" is left to the verify hook's words. */
 static enum nj_log_level level_of(const struct nj_error *err)
 {
     return err->cls == NJ_CLASS_NOT_TLS ? NJ_LVL_DBG : NJ_LVL_ERR;
 }
 
+/* A certificate was judged and refused. */
+static bool is_about_certificate(const struct nj_error *err)
+{
+    return (err->cls >= NJ_CLASS_UNKNOWN_CA && err->cls <= NJ_CLASS_OCSP) ||
+           err->cls == NJ_CLASS_POLICY;
+}
+
+/* " (<subject> SHA-256: <hex>; …)": which certificates were sent. */
+static void append_detail(struct nj_client *c, const struct nj_error *err, struct nj_buf *out)
+{
+    const struct nj_tls_setup *setup = c->hub->tls->c.setup;
+    struct nj_span chain[NJ_CHAIN_MAX];
+    if (is_about_certificate(err)) {
+        size_t n = nj_tls_stream_peer_chain(&c->conn, chain, NJ_CHAIN_MAX);
+        n = n < NJ_CHAIN_MAX ? n : NJ_CHAIN_MAX;
+        (void) nj_tls_chain_detail(chain, n, setup->provider->crypto->hash, out);
+    }
+}
+
 void nj_client_tls_failed(struct nj_client *c, enum nj_conn_end why)
 {
     struct nj_error err = NJ_ERROR_INIT;
-    const char *text = why == NJ_END_TLS ? nj_tls_stream_error(c->conn.tls, &err) : "EOF";
-    if (why == NJ_END_READ) {
-        text = "read: connection reset by peer";
+    struct nj_buf text;
+    nj_buf_init(&text, 64 * 1024);
+    if (why == NJ_END_TLS) {
+        (void) nj_buf_puts(&text, nj_tls_stream_error(c->conn.tls, &err));
+        append_detail(c, &err, &text);
+    } else {
+        (void) nj_buf_puts(&text, why == NJ_END_READ ? "read: connection reset by peer" : "EOF");
     }
-    nj_client_log(c, level_of(&err), "TLS handshake error: %s", text);
+    nj_client_log(c, level_of(&err), "TLS handshake error: %s", text.ptr);
+    nj_buf_free(&text);
     nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
 }
 

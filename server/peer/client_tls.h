@@ -12,23 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "natterjack/tls.h"
-
 enum nj_first { NJ_FIRST_OFF, NJ_FIRST_ALWAYS, NJ_FIRST_DELAY };
+
+struct nj_tls_setup;
 
 /* The door of the client port's `tls` block.  Immutable after start. */
 struct nj_tls_door_config {
-    const struct nj_tls_provider *provider;
-    struct nj_tls_ctx *ctx; /* the door takes a reference of its own */
+    struct nj_tls_setup *setup; /* the door takes a reference of its own */
     enum nj_first first;
     int64_t first_delay_us;
     int64_t timeout_us;
-    bool verify;
-    bool has_certificate;
-    /* Is the leaf of this chain pinned?  NULL: no pinning.  Fills `id` (65 bytes) with the hex
-     * digest of its key when there is one. */
-    bool (*pinned)(void *user, const struct nj_span *chain, size_t chain_n, char *id);
-    void *pinned_user;
 };
 
 struct nj_tls_door;
@@ -37,5 +30,6 @@ void nj_tls_door_free(struct nj_tls_door **dp);
 enum nj_first nj_tls_door_first(const struct nj_tls_door *d);
 bool nj_tls_door_verifies(const struct nj_tls_door *d);
 int64_t nj_tls_door_timeout_us(const struct nj_tls_door *d);
+const struct nj_tls_setup *nj_tls_door_setup(const struct nj_tls_door *d);
 
 #endif

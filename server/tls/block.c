@@ -319,7 +319,7 @@ static int build(struct build *b)
     if (rc < 0) {
         return rc;
     }
-    rc = nj_pins_init(&b->setup->pins, (const char (*)[NJ_PIN_HEX_LEN + 1]) block->pinned,
+    rc = nj_pins_init(&b->setup->pins, (const char(*)[NJ_PIN_HEX_LEN + 1]) block->pinned,
                       block->pinned_n, b->err);
     if (rc < 0) {
         return rc;

@@ -82,7 +82,7 @@ static int read_san(struct nj_cert *cert, uint8_t tag, struct nj_span value, str
     default:
         return NJ_OK; /* otherName, directoryName, registeredID: nobody asks for them */
     }
-    keep_san(cert, (enum nj_san_kind) (tag & 0x1f), value);
+    keep_san(cert, (enum nj_san_kind)(tag & 0x1f), value);
     return NJ_OK;
 }
 
@@ -170,8 +170,8 @@ static int read_key_usage(struct nj_cert *cert, struct nj_span value, struct nj_
     return NJ_OK;
 }
 
-static int read_extension(struct nj_cert *cert, uint8_t number, bool critical,
-                          struct nj_span value, struct nj_error *err)
+static int read_extension(struct nj_cert *cert, uint8_t number, bool critical, struct nj_span value,
+                          struct nj_error *err)
 {
     switch (number) {
     case EXT_SAN:

@@ -20,10 +20,10 @@ struct nj_buf;
 #define NJ_CERT_MAX_EXTENSIONS 200
 
 enum nj_san_kind { /* numbers of GeneralName, RFC 5280 4.2.1.6 */
-    NJ_SAN_EMAIL = 1,
-    NJ_SAN_DNS = 2,
-    NJ_SAN_URI = 6,
-    NJ_SAN_IP = 7 /* 4 or 16 bytes */
+                   NJ_SAN_EMAIL = 1,
+                   NJ_SAN_DNS = 2,
+                   NJ_SAN_URI = 6,
+                   NJ_SAN_IP = 7 /* 4 or 16 bytes */
 };
 
 /* ASCII for the first three kinds, but a NUL byte may be in it: compare with the length. */
@@ -45,8 +45,8 @@ enum nj_key_type { NJ_KEY_OTHER = 0, NJ_KEY_RSA, NJ_KEY_EC, NJ_KEY_ED25519 };
 struct nj_cert {
     struct nj_span der; /* borrowed, as all spans of this struct */
     struct nj_span tbs;
-    struct nj_span serial;  /* body of the INTEGER, not negative */
-    struct nj_span issuer;  /* whole RDN sequences: two names are the same when the bytes are */
+    struct nj_span serial; /* body of the INTEGER, not negative */
+    struct nj_span issuer; /* whole RDN sequences: two names are the same when the bytes are */
     struct nj_span subject;
     struct nj_span spki; /* whole SubjectPublicKeyInfo */
     enum nj_key_type key_type;
@@ -58,11 +58,11 @@ struct nj_cert {
     struct nj_san *sans; /* in certificate order; owned */
     size_t sans_n;
 
-    bool has_basic;      /* basicConstraints is there */
+    bool has_basic; /* basicConstraints is there */
     bool is_ca;
-    int32_t path_len;    /* -1: no limit */
-    uint32_t key_usage;  /* bit n of the extension is 1 << n; 0: absent */
-    uint32_t eku;        /* NJ_EKU_*; 0: no restriction */
+    int32_t path_len;   /* -1: no limit */
+    uint32_t key_usage; /* bit n of the extension is 1 << n; 0: absent */
+    uint32_t eku;       /* NJ_EKU_*; 0: no restriction */
     bool unknown_critical;
 };
 

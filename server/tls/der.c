@@ -165,8 +165,7 @@ static int read_moment(int year, const uint8_t *p, int64_t *time_s_out)
         minute > 59 || second > 59) {
         return NJ_E_INVALID;
     }
-    *time_s_out =
-        days_since_epoch(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    *time_s_out = days_since_epoch(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
     return NJ_OK;
 }
 

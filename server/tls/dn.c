@@ -13,9 +13,9 @@ static const struct known {
     bool last_only;
     const char *name;
 } knowns[] = {
-    { 5, true, "SERIALNUMBER" }, { 3, true, "CN" },      { 11, false, "OU" },
+    { 5, true, "SERIALNUMBER" }, { 3, true, "CN" },           { 11, false, "OU" },
     { 10, false, "O" },          { 17, false, "POSTALCODE" }, { 9, false, "STREET" },
-    { 7, false, "L" },           { 8, false, "ST" },     { 6, false, "C" },
+    { 7, false, "L" },           { 8, false, "ST" },          { 6, false, "C" },
 };
 #define KNOWNS_N (sizeof(knowns) / sizeof(knowns[0]))
 
@@ -30,7 +30,7 @@ struct attribute {
 static int number_of(const struct attribute *a)
 {
     return a->type.len == 3 && a->type.ptr[0] == 0x55 && a->type.ptr[1] == 0x04 ? a->type.ptr[2]
-                                                                              : -1;
+                                                                                : -1;
 }
 
 static int take_attribute(struct nj_span *set, struct attribute *out)
@@ -295,9 +295,8 @@ int nj_put_visible(struct nj_span text, struct nj_buf *out)
 {
     int rc = NJ_OK;
     for (size_t i = 0; rc == NJ_OK && i < text.len; i++) {
-        rc = text.ptr[i] < 0x20 || text.ptr[i] == 0x7f
-                 ? nj_buf_printf(out, "\\x%02x", text.ptr[i])
-                 : nj_buf_putc(out, (char) text.ptr[i]);
+        rc = text.ptr[i] < 0x20 || text.ptr[i] == 0x7f ? nj_buf_printf(out, "\\x%02x", text.ptr[i])
+                                                       : nj_buf_putc(out, (char) text.ptr[i]);
     }
     return rc;
 }

@@ -26,6 +26,8 @@ enum {
     EXT_MAX = 256 /* how many different ones are looked at */
 };
 
+#define CIPHERTEXT_MAX (NJ_TLS_RECORD_MAX + 2048) /* RFC 5246 6.2.3 */
+
 enum { ALERT_UNEXPECTED_MESSAGE = 10, ALERT_RECORD_OVERFLOW = 22, ALERT_DECODE_ERROR = 50 };
 
 static int fail(struct nj_error *err, int code, uint32_t cls, int32_t alert, const char *text)
@@ -41,13 +43,13 @@ static int fail(struct nj_error *err, int code, uint32_t cls, int32_t alert, con
 static int malformed(struct nj_error *err)
 {
     return fail(err, NJ_E_INVALID, NJ_CLASS_BAD_RECORD, ALERT_DECODE_ERROR,
-                "tls: error decoding message");
+                "local error: tls: error decoding message");
 }
 
 static int unexpected(struct nj_error *err)
 {
     return fail(err, NJ_E_INVALID, NJ_CLASS_BAD_RECORD, ALERT_UNEXPECTED_MESSAGE,
-                "tls: unexpected message");
+                "local error: tls: unexpected message");
 }
 
 /* ---- reading fields --------------------------------------------------------------------------- */
@@ -103,6 +105,14 @@ static int judge_alert(const uint8_t *record, size_t left, struct nj_error *err)
                 record[6] == NJ_ALERT_CLOSE_NOTIFY ? "EOF" : text);
 }
 
+static int too_long(struct nj_error *err, size_t len)
+{
+    char text[64];
+    (void) snprintf(text, sizeof(text), "tls: oversized record received with length %zu", len);
+    return fail(err, NJ_E_INVALID, NJ_CLASS_BAD_RECORD, ALERT_RECORD_OVERFLOW,
+                len > CIPHERTEXT_MAX ? text : "local error: tls: record overflow");
+}
+
 /* One record header.  *len_out: bytes of its fragment, all of them perhaps not there yet. */
 static int judge_record(const uint8_t *record, size_t left, bool first, size_t *len_out,
                         struct nj_error *err)
@@ -122,8 +132,7 @@ static int judge_record(const uint8_t *record, size_t left, bool first, size_t *
         return judge_alert(record, left, err);
     }
     if (len > NJ_TLS_RECORD_MAX) {
-        return fail(err, NJ_E_INVALID, NJ_CLASS_BAD_RECORD, ALERT_RECORD_OVERFLOW,
-                    "tls: record overflow");
+        return too_long(err, len);
     }
     if (len == 0) {
         return unexpected(err);

@@ -16,7 +16,8 @@
 struct nj_buf;
 
 #define NJ_HELLO_MAX 32768 /* bytes of the message; a post-quantum one has some 1,500 */
-#define NJ_HELLO_BUFFER_MAX (2 * NJ_HELLO_MAX) /* what a caller need keep at most, records included */
+#define NJ_HELLO_BUFFER_MAX                                                                        \
+    (2 * NJ_HELLO_MAX) /* what a caller need keep at most, records included */
 
 /* Lists of 16-bit numbers are kept as they came, big-endian: nj_hello_count(), nj_hello_at(). */
 struct nj_hello {
@@ -25,10 +26,10 @@ struct nj_hello {
     uint16_t legacy_version;
     struct nj_span server_name; /* SNI host_name, empty when none; bytes as sent */
     struct nj_span suites;
-    struct nj_span versions;    /* supported_versions, empty when absent */
+    struct nj_span versions; /* supported_versions, empty when absent */
     struct nj_span groups;
-    struct nj_span signatures;  /* signature_algorithms */
-    struct nj_span alpn;        /* names, each with its length in front: nj_hello_next_alpn() */
+    struct nj_span signatures; /* signature_algorithms */
+    struct nj_span alpn;       /* names, each with its length in front: nj_hello_next_alpn() */
 };
 
 /*

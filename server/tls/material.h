@@ -18,7 +18,7 @@ struct nj_tls_block;
 struct nj_tls_material {
     struct nj_span *certs; /* own chain, DER, leaf first; certs_n 0: no certificate */
     size_t certs_n;
-    struct nj_span key; /* DER */
+    struct nj_span key;      /* DER */
     struct nj_span *anchors; /* of ca_file; anchors_n 0: there was none */
     size_t anchors_n;
     int64_t not_after_s; /* of the leaf */

@@ -115,8 +115,8 @@ static bool valid_label(struct nj_span label)
 {
     for (size_t i = 0; i < label.len; i++) {
         char c = lower((char) label.ptr[i]);
-        bool fine = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-                    (c == '-' && i > 0);
+        bool fine =
+            (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (c == '-' && i > 0);
         if (!fine) {
             return false;
         }

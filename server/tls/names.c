@@ -39,8 +39,9 @@ static const struct nj_tls_suite suites[] = {
 };
 
 static const struct nj_tls_group groups[] = {
-    { 4588, "X25519MLKEM768" }, { 4589, "SecP384r1MLKEM1024" }, { 4587, "SecP256r1MLKEM768" },
-    { 29, "X25519" },           { 23, "CurveP256" },            { 24, "CurveP384" },
+    { 4588, "X25519MLKEM768" },    { 4589, "SecP384r1MLKEM1024" },
+    { 4587, "SecP256r1MLKEM768" }, { 29, "X25519" },
+    { 23, "CurveP256" },           { 24, "CurveP384" },
     { 25, "CurveP521" },
 };
 

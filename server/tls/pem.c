@@ -294,8 +294,9 @@ static int none_found(const struct nj_pem *pem, const char *text, struct nj_erro
     struct nj_buf labels;
     nj_buf_init(&labels, sizeof(err->text)); /* past the limit: cut off */
     put_labels(pem, &labels);
-    int rc = nj_error_set(err, NJ_E_INVALID, "%s after skipping PEM blocks of the following "
-                                             "types: %s",
+    int rc = nj_error_set(err, NJ_E_INVALID,
+                          "%s after skipping PEM blocks of the following "
+                          "types: %s",
                           text, labels.ptr);
     nj_buf_free(&labels);
     return rc;
@@ -320,8 +321,8 @@ int nj_pem_count_certs(const struct nj_pem *pem, size_t *n_out, struct nj_error 
                             "tls: failed to find certificate PEM data in certificate input, but "
                             "did find a private key; PEM inputs may have been switched");
     }
-    return none_found(
-        pem, "tls: failed to find \"CERTIFICATE\" PEM block in certificate input", err);
+    return none_found(pem, "tls: failed to find \"CERTIFICATE\" PEM block in certificate input",
+                      err);
 }
 
 int nj_pem_find_key(const struct nj_pem *pem, const struct nj_pem_block **key_out,
@@ -337,8 +338,9 @@ int nj_pem_find_key(const struct nj_pem *pem, const struct nj_pem_block **key_ou
         return nj_error_set(err, NJ_E_INVALID, "tls: failed to find any PEM data in key input");
     }
     if (pem->n == 1 && nj_pem_is_cert(&pem->blocks[0])) {
-        return nj_error_set(err, NJ_E_INVALID, "tls: found a certificate rather than a key in the "
-                                               "PEM for the private key");
+        return nj_error_set(err, NJ_E_INVALID,
+                            "tls: found a certificate rather than a key in the "
+                            "PEM for the private key");
     }
     return none_found(
         pem, "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input", err);

@@ -17,7 +17,7 @@
 #define NJ_PEM_MAX_BLOCKS 20000
 
 struct nj_pem_block {
-    char *label;    /* "CERTIFICATE" */
+    char *label; /* "CERTIFICATE" */
     uint8_t *der;
     size_t len;
     bool encrypted; /* by a Proc-Type header, or by its label */

@@ -297,8 +297,7 @@ static bool library_agrees(struct judgement *j)
     case NJ_CLASS_EXPIRED:
     case NJ_CLASS_NOT_YET:
         return refuse_cert(j, j->found->cls,
-                           why != NULL ? why
-                                       : "x509: certificate has expired or is not yet valid");
+                           why != NULL ? why : "x509: certificate has expired or is not yet valid");
     case NJ_CLASS_BAD_EKU:
         return refuse_cert(j, NJ_CLASS_BAD_EKU,
                            "x509: certificate specifies an incompatible key usage");
@@ -307,8 +306,7 @@ static bool library_agrees(struct judgement *j)
     }
 }
 
-void nj_tls_verify(void *user, const struct nj_tls_findings *found,
-                   struct nj_tls_verdict *verdict)
+void nj_tls_verify(void *user, const struct nj_tls_findings *found, struct nj_tls_verdict *verdict)
 {
     struct judgement *j = nj_zalloc(sizeof(*j)); /* some kilobytes: not for the stack */
     j->policy = user;

@@ -28,8 +28,8 @@ struct nj_cert;
 struct nj_tls_policy {
     struct nj_cert *anchors; /* owned, DER included; none: the system's store */
     size_t anchors_n;
-    bool insecure;           /* dialling: no chain and no name check */
-    int64_t (*now_s)(void);  /* seconds since 1970 */
+    bool insecure;          /* dialling: no chain and no name check */
+    int64_t (*now_s)(void); /* seconds since 1970 */
 };
 
 /* Copies the anchors.  Those that cannot be read are left out, as the reference does; when none
@@ -39,8 +39,7 @@ int nj_tls_policy_init(struct nj_tls_policy *policy, const struct nj_span *ancho
 void nj_tls_policy_fini(struct nj_tls_policy *policy);
 
 /* The hook (nj_tls_verify_fn): `user` is a const struct nj_tls_policy. */
-void nj_tls_verify(void *user, const struct nj_tls_findings *found,
-                   struct nj_tls_verdict *verdict);
+void nj_tls_verify(void *user, const struct nj_tls_findings *found, struct nj_tls_verdict *verdict);
 
 /*
  * The detail behind a "TLS handshake error" about a certificate, appended:

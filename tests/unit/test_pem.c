@@ -59,14 +59,15 @@ END_TEST
 
 START_TEST(blocks_that_cannot_be_read_are_passed_over)
 {
-    parse(CERT_BEGIN "AA*C\n" CERT_END             /* no base64 */
-          CERT_BEGIN "AAE\n" CERT_END              /* padding is missing */
-          CERT_BEGIN "AA==AAEC\n" CERT_END         /* padding inside */
-          CERT_BEGIN "A===\n" CERT_END             /* too much of it */
-          CERT_BEGIN "AAEC\n-----END OTHER-----\n" /* ends as something else */
-          " -----BEGIN CERTIFICATE-----\nAAEC\n" CERT_END /* not at the start of a line */
-          CERT_BEGIN CERT_BEGIN "AAED\n" CERT_END         /* the last start counts */
-          CERT_BEGIN "AAEC\n");                           /* no end */
+    parse(CERT_BEGIN
+          "AA*C\n" CERT_END                                        /* no base64 */
+              CERT_BEGIN "AAE\n" CERT_END                          /* padding is missing */
+                  CERT_BEGIN "AA==AAEC\n" CERT_END                 /* padding inside */
+                      CERT_BEGIN "A===\n" CERT_END                 /* too much of it */
+                          CERT_BEGIN "AAEC\n-----END OTHER-----\n" /* ends as something else */
+          " -----BEGIN CERTIFICATE-----\nAAEC\n" CERT_END          /* not at the start of a line */
+              CERT_BEGIN CERT_BEGIN "AAED\n" CERT_END              /* the last start counts */
+                  CERT_BEGIN "AAEC\n");                            /* no end */
 
     ck_assert_uint_eq(pem.n, 1);
     ck_assert_uint_eq(pem.blocks[0].der[2], 3);
@@ -142,10 +143,10 @@ START_TEST(keys_are_found_in_every_form)
         const char *file;
         enum nj_key_type type;
     } cases[] = {
-        { "leaf-p256.key", NJ_KEY_EC },       { "leaf-p384.key", NJ_KEY_EC },
-        { "leaf-rsa2048.key", NJ_KEY_RSA },   { "leaf-ed25519.key", NJ_KEY_ED25519 },
-        { "form-pkcs1.key", NJ_KEY_RSA },     { "form-sec1.key", NJ_KEY_EC },
-        { "form-ecparam.key", NJ_KEY_EC },    { "form-crlf.key", NJ_KEY_EC },
+        { "leaf-p256.key", NJ_KEY_EC },        { "leaf-p384.key", NJ_KEY_EC },
+        { "leaf-rsa2048.key", NJ_KEY_RSA },    { "leaf-ed25519.key", NJ_KEY_ED25519 },
+        { "form-pkcs1.key", NJ_KEY_RSA },      { "form-sec1.key", NJ_KEY_EC },
+        { "form-ecparam.key", NJ_KEY_EC },     { "form-crlf.key", NJ_KEY_EC },
         { "form-text-around.key", NJ_KEY_EC }, { "anchors-mixed.pem", NJ_KEY_EC },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -1,0 +1,540 @@
+/* From a tls block to a context, with a provider that only notes what it is given. */
+#include "tls/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "certs.h"
+#include "tls/names.h"
+#include "tls/tls_block.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* ---- the provider ------------------------------------------------------------------------------ */
+
+struct nj_tls_ctx {
+    int refs;
+};
+
+static struct nj_tls_ctx the_ctx;
+
+/* What ctx_new saw. */
+static struct {
+    struct nj_tls_settings settings;
+    uint16_t suites[64];
+    uint16_t groups[16];
+    uint32_t certs_n;
+    uint8_t first_cert[4096];
+    size_t first_cert_len;
+    size_t key_len;
+    char label[256];
+    bool had_secret;
+} seen;
+
+static uint64_t mock_caps;
+static struct nj_tls_about mock_about;
+static struct nj_error refusal; /* code 0: none */
+
+static void mock_about_fn(struct nj_tls_about *out)
+{
+    *out = mock_about;
+}
+
+static uint64_t mock_caps_fn(void)
+{
+    return mock_caps;
+}
+
+static void note_identity(const struct nj_tls_identity *identity)
+{
+    seen.certs_n = identity->certs_n;
+    seen.first_cert_len = identity->certs[0].len;
+    memcpy(seen.first_cert, identity->certs[0].ptr, identity->certs[0].len);
+    seen.key_len = identity->key->bytes.len;
+    (void) snprintf(seen.label, sizeof(seen.label), "%s", identity->label);
+}
+
+static int mock_ctx_new(const struct nj_tls_settings *settings, struct nj_tls_ctx **ctx_out,
+                        struct nj_error *err)
+{
+    if (refusal.code != 0) {
+        *err = refusal;
+        return refusal.code;
+    }
+    memset(&seen, 0, sizeof(seen));
+    seen.settings = *settings;
+    memcpy(seen.suites, settings->suites, settings->suites_n * sizeof(uint16_t));
+    memcpy(seen.groups, settings->groups, settings->groups_n * sizeof(uint16_t));
+    seen.had_secret = settings->ticket_secret != NULL;
+    if (settings->identities_n > 0) {
+        note_identity(settings->identities[0]);
+    }
+    the_ctx.refs = 1;
+    *ctx_out = &the_ctx;
+    return NJ_OK;
+}
+
+static void mock_ctx_unref(struct nj_tls_ctx *ctx)
+{
+    ctx->refs--;
+}
+
+static const struct nj_tls_provider mock = {
+    .size = sizeof(mock),
+    .about = mock_about_fn,
+    .caps = mock_caps_fn,
+    .ctx_new = mock_ctx_new,
+    .ctx_unref = mock_ctx_unref,
+};
+
+/* ---- a setup ------------------------------------------------------------------------------------ */
+
+static uint16_t all_suites[64];
+static uint16_t classic_groups[] = { 23, 24, 25, 29 };
+static struct nj_tls_block block;
+static struct nj_tls_setup *made;
+static struct nj_error err;
+static struct nj_buf notes;
+
+static int64_t fixed_clock(void)
+{
+    return CHECKED_AT;
+}
+
+static void keep_note(uint32_t level, const char *text)
+{
+    (void) nj_buf_printf(&notes, "[%u] %s\n", level, text);
+}
+
+static void setup(void)
+{
+    size_t n = 0;
+    const struct nj_tls_suite *suites = nj_tls_suites(&n);
+    for (size_t i = 0; i < n; i++) {
+        all_suites[i] = suites[i].id;
+    }
+    mock_about = (struct nj_tls_about){
+        .size = sizeof(mock_about),
+        .suites = all_suites,
+        .suites_n = n,
+        .groups = classic_groups,
+        .groups_n = COUNT(classic_groups),
+    };
+    mock_caps = NJ_TLS_CAP_TLS12 | NJ_TLS_CAP_TLS13;
+    refusal = (struct nj_error) NJ_ERROR_INIT;
+    err = (struct nj_error) NJ_ERROR_INIT;
+    block = (struct nj_tls_block){ .present = true, .min_version = NJ_TLS_1_2 };
+    nj_buf_init(&notes, 65536);
+    (void) nj_buf_puts(&notes, "");
+}
+
+static void teardown(void)
+{
+    nj_tls_setup_unref(&made);
+    nj_dealloc(block.cert_file);
+    nj_dealloc(block.key_file);
+    nj_dealloc(block.ca_file);
+    nj_buf_free(&notes);
+}
+
+static void with_pair(const char *cert, const char *key)
+{
+    nj_dealloc(block.cert_file);
+    nj_dealloc(block.key_file);
+    block.cert_file = nj_strdup(certs_path(cert));
+    block.key_file = nj_strdup(certs_path(key));
+}
+
+static void with_ca(const char *ca)
+{
+    nj_dealloc(block.ca_file);
+    block.ca_file = nj_strdup(certs_path(ca));
+}
+
+static int make(void)
+{
+    struct nj_tls_setup_args args = {
+        .block = &block,
+        .provider = &mock,
+        .provider_name = "mock",
+        .role = NJ_TLS_ROLE_ACCEPT,
+        .label = "client tls block",
+        .now_s = fixed_clock,
+        .note = keep_note,
+    };
+    nj_tls_setup_unref(&made);
+    return nj_tls_setup_new(&args, &made, &err);
+}
+
+static void make_well(void)
+{
+    ck_assert_msg(make() == NJ_OK, "%s", err.text);
+}
+
+static void assert_refused(const char *text)
+{
+    ck_assert_int_lt(make(), 0);
+    ck_assert_str_eq(err.text, text);
+    ck_assert_ptr_null(made);
+}
+
+static bool saw_suite(uint16_t id)
+{
+    for (size_t i = 0; i < seen.settings.suites_n; i++) {
+        if (seen.suites[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- files -------------------------------------------------------------------------------------- */
+
+START_TEST(an_empty_block_has_no_identity)
+{
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.identities_n, 0);
+    ck_assert(!made->has_cert);
+    ck_assert_int_eq(made->not_after_s, 0);
+    ck_assert_uint_eq(seen.settings.verify, NJ_TLS_VERIFY_NONE);
+    ck_assert_uint_eq(seen.settings.system_trust, 0);
+}
+END_TEST
+
+START_TEST(chain_key_and_date_reach_the_provider)
+{
+    struct certs expected;
+    with_pair("chain-inter.pem", "leaf-p256.key");
+
+    make_well();
+
+    certs_load(&expected, "chain-inter");
+    ck_assert_uint_eq(seen.settings.identities_n, 1);
+    ck_assert_uint_eq(seen.certs_n, 2);
+    ck_assert_uint_eq(seen.first_cert_len, expected.certs[0].len);
+    ck_assert_mem_eq(seen.first_cert, expected.certs[0].ptr, seen.first_cert_len);
+    ck_assert_uint_eq(seen.key_len, 138);
+    ck_assert_str_eq(seen.label, block.cert_file);
+    ck_assert(made->has_cert);
+    ck_assert_int_eq(made->not_after_s, INT64_C(2524607999));
+    certs_free(&expected);
+}
+END_TEST
+
+START_TEST(every_kind_of_key_is_loaded)
+{
+    static const char *const pairs[][2] = {
+        { "leaf-rsa2048.pem", "leaf-rsa2048.key" },
+        { "leaf-rsa2048.pem", "form-pkcs1.key" },
+        { "leaf-p384.pem", "leaf-p384.key" },
+        { "leaf-ed25519.pem", "leaf-ed25519.key" },
+        { "leaf-dns.pem", "form-sec1.key" },
+        { "leaf-dns.pem", "form-ecparam.key" },
+        { "leaf-dns.pem", "form-crlf.key" },
+        { "leaf-dns.pem", "form-text-around.key" },
+        { "form-text-around.key", "form-text-around.key" }, /* both in one file */
+        { "leaf-expired.pem", "leaf-p256.key" },            /* expired is not our business here */
+    };
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        with_pair(pairs[i][0], pairs[i][1]);
+        make_well();
+    }
+}
+END_TEST
+
+#define PAIR "error parsing X509 certificate/key pair: "
+
+START_TEST(a_bad_pair_is_refused_in_the_words_of_the_reference)
+{
+    static const char *const cases[][3] = {
+        { "leaf-p256.key", "leaf-p256.key",
+          PAIR "tls: failed to find certificate PEM data in certificate input, but did find a "
+               "private key; PEM inputs may have been switched" },
+        { "leaf-dns.pem", "leaf-dns.pem",
+          PAIR "tls: found a certificate rather than a key in the PEM for the private key" },
+        { "make.sh", "leaf-p256.key",
+          PAIR "tls: failed to find any PEM data in certificate input" },
+        { "leaf-dns.pem", "make.sh", PAIR "tls: failed to find any PEM data in key input" },
+        { "leaf-dns.pem", "form-encrypted-pkcs8.key", PAIR "tls: failed to parse private key" },
+        { "leaf-rsa2048.pem", "form-encrypted-pkcs1.key", PAIR "tls: failed to parse private key" },
+        { "leaf-dns.pem", "leaf-rsa2048.key",
+          PAIR "tls: private key type does not match public key type" },
+        { "leaf-ed25519.pem", "leaf-p256.key",
+          PAIR "tls: private key type does not match public key type" },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        with_pair(cases[i][0], cases[i][1]);
+        assert_refused(cases[i][2]);
+    }
+}
+END_TEST
+
+START_TEST(missing_files_are_refused_in_the_words_of_the_reference)
+{
+    with_pair("leaf-dns.pem", "leaf-p256.key");
+    nj_dealloc(block.key_file);
+    block.key_file = nj_strdup("nope.pem");
+    assert_refused(PAIR "open nope.pem: no such file or directory");
+
+    nj_dealloc(block.key_file);
+    block.key_file = NULL;
+    assert_refused("missing 'key_file' in TLS configuration");
+
+    nj_dealloc(block.cert_file);
+    block.cert_file = NULL;
+    block.key_file = nj_strdup("nope.pem");
+    assert_refused("missing 'cert_file' in TLS configuration");
+}
+END_TEST
+
+START_TEST(what_the_provider_says_about_a_pair_gets_its_context)
+{
+    with_pair("leaf-dns.pem", "leaf-p256.key");
+    (void) nj_error_set(&refusal, NJ_E_INVALID, "tls: private key does not match public key");
+    refusal.cls = NJ_CLASS_KEY_MISMATCH;
+    assert_refused(PAIR "tls: private key does not match public key");
+
+    refusal.cls = NJ_CLASS_UNSUPPORTED;
+    assert_refused("tls: private key does not match public key");
+}
+END_TEST
+
+START_TEST(anchors_come_from_the_ca_file_alone)
+{
+    with_ca("anchors-mixed.pem");
+
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.anchors_n, 4); /* the unreadable one is left out */
+    ck_assert_uint_eq(made->policy.anchors_n, 4);
+    ck_assert_uint_eq(seen.settings.system_trust, 0);
+    ck_assert_str_eq(seen.settings.anchors_label, block.ca_file);
+}
+END_TEST
+
+START_TEST(a_ca_file_without_certificates_is_refused)
+{
+    with_ca("leaf-p256.key");
+    assert_refused("failed to parse root ca certificate");
+
+    nj_dealloc(block.ca_file);
+    block.ca_file = nj_strdup("nope.pem");
+    assert_refused("open nope.pem: no such file or directory");
+}
+END_TEST
+
+START_TEST(without_a_ca_file_verification_uses_the_systems_store)
+{
+    block.verify = true;
+
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.system_trust, 1);
+    ck_assert_uint_eq(seen.settings.verify, NJ_TLS_VERIFY_REQUIRE);
+    ck_assert(seen.settings.verify_hook == nj_tls_verify);
+    ck_assert_ptr_eq(seen.settings.verify_user, &made->policy);
+}
+END_TEST
+
+/* ---- suites ------------------------------------------------------------------------------------- */
+
+START_TEST(by_default_all_secure_suites_are_on)
+{
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.suites_n, 13);
+    ck_assert_uint_eq(seen.suites[0], 0x1301);
+    ck_assert(saw_suite(0x1302) && saw_suite(0x1303) && saw_suite(0xc02b) && saw_suite(0xc014));
+    ck_assert(!saw_suite(0x002f));
+    ck_assert_uint_eq(seen.settings.min_version, NJ_TLS_1_2);
+    ck_assert_uint_eq(seen.settings.max_version, NJ_TLS_1_3);
+}
+END_TEST
+
+START_TEST(a_list_limits_tls_1_2_alone_and_its_order_does_not_count)
+{
+    uint16_t listed[] = { 0xcca9, 0x002f, 0xc02b };
+    block.suites = listed;
+    block.suites_n = COUNT(listed);
+
+    make_well();
+
+    static const uint16_t expected[] = { 0x1301, 0x1302, 0x1303, 0xc02b, 0xcca9, 0x002f };
+    ck_assert_uint_eq(seen.settings.suites_n, COUNT(expected));
+    ck_assert_mem_eq(seen.suites, expected, sizeof(expected));
+}
+END_TEST
+
+START_TEST(a_list_of_tls_1_3_suites_leaves_nothing_for_tls_1_2)
+{
+    uint16_t listed[] = { 0x1302 };
+    block.suites = listed;
+    block.suites_n = 1;
+
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.suites_n, 3);
+    ck_assert_uint_eq(seen.settings.min_version, NJ_TLS_1_3);
+    ck_assert_uint_eq(made->offer.min_version, NJ_TLS_1_2); /* for the words to the client */
+}
+END_TEST
+
+START_TEST(min_version_1_3_leaves_out_older_suites)
+{
+    block.min_version = NJ_TLS_1_3;
+
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.suites_n, 3);
+    ck_assert_uint_eq(seen.settings.min_version, NJ_TLS_1_3);
+}
+END_TEST
+
+START_TEST(a_named_suite_that_the_provider_lacks_is_refused)
+{
+    uint16_t few[] = { 0x1301, 0xc02b };
+    uint16_t listed[] = { 0xc02b, 0xcca9 };
+    mock_about.suites = few;
+    mock_about.suites_n = COUNT(few);
+    make_well();
+    ck_assert_uint_eq(seen.settings.suites_n, 2);
+    ck_assert_ptr_nonnull(
+        strstr(notes.ptr, "[1] tls provider \"mock\" has no TLS_AES_256_GCM_SHA384"));
+
+    block.suites = listed;
+    block.suites_n = COUNT(listed);
+    assert_refused("cipher suite TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 is not supported "
+                   "by tls provider \"mock\"");
+}
+END_TEST
+
+START_TEST(a_provider_without_tls_1_3_is_used_with_tls_1_2)
+{
+    mock_caps = NJ_TLS_CAP_TLS12;
+    make_well();
+    ck_assert_uint_eq(seen.settings.max_version, NJ_TLS_1_2);
+    ck_assert(!saw_suite(0x1301));
+
+    block.min_version = NJ_TLS_1_3;
+    assert_refused("tls provider \"mock\" cannot do TLS 1.3");
+}
+END_TEST
+
+/* ---- groups ------------------------------------------------------------------------------------- */
+
+START_TEST(default_groups_that_the_provider_lacks_are_dropped_quietly)
+{
+    static const uint16_t expected[] = { 29, 23, 24, 25 };
+
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.groups_n, COUNT(expected));
+    ck_assert_mem_eq(seen.groups, expected, sizeof(expected));
+    ck_assert_ptr_nonnull(strstr(notes.ptr, "[1] tls provider \"mock\" has no X25519MLKEM768"));
+    ck_assert_ptr_null(strstr(notes.ptr, "[3]"));
+}
+END_TEST
+
+START_TEST(named_groups_keep_their_order_and_missing_ones_are_warned_of)
+{
+    static const uint16_t expected[] = { 25, 29 };
+    uint16_t listed[] = { 25, 4588, 29, 25 };
+    block.groups = listed;
+    block.groups_n = COUNT(listed);
+
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.groups_n, COUNT(expected));
+    ck_assert_mem_eq(seen.groups, expected, sizeof(expected));
+    ck_assert_ptr_nonnull(strstr(notes.ptr, "[3] curve preference X25519MLKEM768 is left out: tls "
+                                            "provider \"mock\" lacks it"));
+}
+END_TEST
+
+START_TEST(when_no_named_group_remains_it_is_refused)
+{
+    uint16_t listed[] = { 4588, 4587 };
+    block.groups = listed;
+    block.groups_n = COUNT(listed);
+
+    assert_refused("'curve_preferences': tls provider \"mock\" supports none of X25519MLKEM768, "
+                   "SecP256r1MLKEM768");
+    ck_assert_ptr_null(strstr(notes.ptr, "[3]"));
+}
+END_TEST
+
+/* ---- tickets, pins, lifetime ---------------------------------------------------------------------- */
+
+START_TEST(tickets_are_off_where_they_would_hide_the_certificate)
+{
+    mock_caps |= NJ_TLS_CAP_TICKETS;
+    make_well();
+    ck_assert(made->tickets && seen.had_secret);
+
+    block.verify = true;
+    make_well();
+    ck_assert(!made->tickets && !seen.had_secret);
+
+    mock_caps |= NJ_TLS_CAP_RESUME_KEEPS_CERT;
+    make_well();
+    ck_assert(made->tickets && seen.had_secret);
+}
+END_TEST
+
+START_TEST(pins_are_kept)
+{
+    static char pinned[][NJ_PIN_HEX_LEN + 1] = { "00112233445566778899aabbccddeeff"
+                                                 "00112233445566778899aabbccddeeff" };
+    block.pinned = pinned;
+    block.pinned_n = 1;
+
+    make_well();
+
+    ck_assert_uint_eq(made->pins.n, 1);
+    ck_assert_uint_eq(made->pins.pins[0][1], 0x11);
+}
+END_TEST
+
+START_TEST(the_context_ends_with_the_last_reference)
+{
+    make_well();
+    struct nj_tls_setup *second = nj_tls_setup_ref(made);
+
+    nj_tls_setup_unref(&made);
+    ck_assert_int_eq(the_ctx.refs, 1);
+    nj_tls_setup_unref(&second);
+    ck_assert_int_eq(the_ctx.refs, 0);
+    ck_assert_ptr_null(second);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("tls_block");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, an_empty_block_has_no_identity);
+    tcase_add_test(tc, chain_key_and_date_reach_the_provider);
+    tcase_add_test(tc, every_kind_of_key_is_loaded);
+    tcase_add_test(tc, a_bad_pair_is_refused_in_the_words_of_the_reference);
+    tcase_add_test(tc, missing_files_are_refused_in_the_words_of_the_reference);
+    tcase_add_test(tc, what_the_provider_says_about_a_pair_gets_its_context);
+    tcase_add_test(tc, anchors_come_from_the_ca_file_alone);
+    tcase_add_test(tc, a_ca_file_without_certificates_is_refused);
+    tcase_add_test(tc, without_a_ca_file_verification_uses_the_systems_store);
+    tcase_add_test(tc, by_default_all_secure_suites_are_on);
+    tcase_add_test(tc, a_list_limits_tls_1_2_alone_and_its_order_does_not_count);
+    tcase_add_test(tc, a_list_of_tls_1_3_suites_leaves_nothing_for_tls_1_2);
+    tcase_add_test(tc, min_version_1_3_leaves_out_older_suites);
+    tcase_add_test(tc, a_named_suite_that_the_provider_lacks_is_refused);
+    tcase_add_test(tc, a_provider_without_tls_1_3_is_used_with_tls_1_2);
+    tcase_add_test(tc, default_groups_that_the_provider_lacks_are_dropped_quietly);
+    tcase_add_test(tc, named_groups_keep_their_order_and_missing_ones_are_warned_of);
+    tcase_add_test(tc, when_no_named_group_remains_it_is_refused);
+    tcase_add_test(tc, tickets_are_off_where_they_would_hide_the_certificate);
+    tcase_add_test(tc, pins_are_kept);
+    tcase_add_test(tc, the_context_ends_with_the_last_reference);
+    return run_cases("tls_block", tc);
+}
