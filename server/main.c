@@ -1,8 +1,81 @@
 /* main.c: start and stop. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-int main(void)
+#include "base/buf.h"
+#include "ops/cli.h"
+#include "ops/help.h"
+#include "ops/options.h"
+#include "ops/server.h"
+#include "plugin/list.h"
+#include "plugin/registry.h"
+
+/* Plug-ins are loaded once, with the first options that are known. */
+static struct nj_registry *registry;
+static const char *program;
+
+static int open_registry(const struct nj_options *o, struct nj_error *err)
 {
-    (void) printf("natterjack: v%s\n", NJ_VERSION);
+    if (registry != NULL) {
+        return NJ_OK;
+    }
+    return nj_registry_open((const char *const *) o->plugin_dirs, o->plugin_dirs_n, &registry, err);
+}
+
+/* The digest of the configuration: hashed by the provider, since the core has no cryptography. */
+static int sha256(void *user, const void *data, size_t len, uint8_t *out)
+{
+    const struct nj_options *o = user;
+    struct nj_error err = NJ_ERROR_INIT;
+    const struct nj_tls_provider *p;
+    if (open_registry(o, &err) != NJ_OK || nj_registry_tls(registry, o->tls_provider, &p, &err) != NJ_OK) {
+        return NJ_E_NOT_FOUND;
+    }
+    return p->crypto->hash(NJ_HASH_SHA256, data, len, out);
+}
+
+static int check_tls(const struct nj_options *o, struct nj_error *err)
+{
+    int rc = open_registry(o, err);
+    return rc != NJ_OK ? rc : nj_server_check_tls(o, registry, err);
+}
+
+static int load_options(const char *path, struct nj_options *o, struct nj_buf *warnings,
+                        struct nj_buf *errors)
+{
+    (void) sha256; (void) path; (void) o; (void) warnings; (void) errors; return -1;
+}
+
+static int list_plugins(const struct nj_options *o)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    if (open_registry(o, &err) != NJ_OK) {
+        (void) fprintf(stderr, "%s: %s\n", program, err.text);
+        return 1;
+    }
+    nj_plugins_print(stdout, registry);
     return 0;
+}
+
+static int run_server(const struct nj_options *o)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    if (open_registry(o, &err) != NJ_OK) {
+        (void) fprintf(stderr, "%s: %s\n", program, err.text);
+        return 1;
+    }
+    return nj_server_run(o, registry, program);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct nj_cli_hooks hooks = { .load_options = load_options,
+                                               .check_tls = check_tls,
+                                               .list_plugins = list_plugins,
+                                               .run_server = run_server };
+    program = nj_program_name(argv[0]);
+    int rc = nj_cli_run(argc, argv, &hooks);
+    nj_registry_close(&registry);
+    return rc;
 }

@@ -7,6 +7,7 @@
 #include "broker/match_cache.h"
 #include "io/conn.h"
 #include "peer/client.h"
+#include "plugin/registry.h"
 
 #define CACHE_PLACES 8192
 #define CACHE_BYTES ((size_t) 16 << 20)
@@ -22,9 +23,7 @@ void nj_hub_worker_start(struct nj_worker *w, void *arg)
     hw->rec_off = nj_calloc(w->set->n, sizeof(hw->rec_off[0]));
     hw->touched = nj_calloc(w->set->n, sizeof(hw->touched[0]));
     nj_buf_init(&hw->scratch, SIZE_MAX);
-    if (hub->provider_attach != NULL) {
-        hub->provider_attach();
-    }
+    nj_registry_thread_attach(hub->registry);
 }
 
 void nj_hub_worker_stop(struct nj_worker *w, void *arg)
@@ -36,9 +35,7 @@ void nj_hub_worker_stop(struct nj_worker *w, void *arg)
     nj_dealloc(hw->rec_off);
     nj_dealloc(hw->touched);
     nj_buf_free(&hw->scratch);
-    if (hub->provider_detach != NULL) {
-        hub->provider_detach();
-    }
+    nj_registry_thread_detach(hub->registry);
 }
 
 struct adoption {

@@ -19,6 +19,7 @@ struct nj_bcrypt;
 struct nj_closed_ring;
 struct nj_client;
 struct nj_match_cache;
+struct nj_registry;
 struct nj_tls_door;
 
 struct nj_limits {
@@ -77,8 +78,7 @@ struct nj_hub {
     struct nj_bcrypt *bcrypt; /* NULL: no hash is configured */
     struct nj_tls_door *tls;  /* NULL: no tls block */
     bool allow_non_tls;
-    void (*provider_attach)(void); /* on each worker's thread; NULL when no provider wants it */
-    void (*provider_detach)(void);
+    const struct nj_registry *registry; /* providers want to know of each worker's thread */
     bool no_cache; /* no_sublist_cache */
     struct nj_workers *workers;
     struct nj_hub_worker *per_worker; /* by worker id */

@@ -1,0 +1,416 @@
+#include "ops/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <uv.h>
+
+#include "auth/auth.h"
+#include "auth/bcrypt.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rcu.h"
+#include "base/version.h"
+#include "broker/account.h"
+#include "io/listener.h"
+#include "io/worker.h"
+#include "ops/control.h"
+#include "ops/facts.h"
+#include "ops/monitor.h"
+#include "ops/options.h"
+#include "ops/procfiles.h"
+#include "ops/server_id.h"
+#include "ops/startlog.h"
+#include "peer/client.h"
+#include "peer/client_tls.h"
+#include "peer/closed.h"
+#include "plugin/registry.h"
+#include "tls/block.h"
+
+#define FIRST_CID 5 /* the reference's internal clients have the first four */
+
+struct server {
+    const struct nj_options *o;
+    const struct nj_registry *reg;
+    const char *program;
+    struct nj_hub hub;
+    struct nj_listener *listener;
+    struct nj_monitor *monitor;
+    struct nj_facts *facts;
+    struct nj_control *control;
+    struct nj_ports ports;
+    uv_loop_t loop;
+    int64_t start_ns;
+};
+
+/* ---- the process ------------------------------------------------------------------------------------- */
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        (void) setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+/* Keys lie in the memory of a library: no core file, no debugger of another user. */
+static void keep_memory_private(const struct nj_options *o)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(NJ_DEBUG)
+    if (!o->core_dumps) {
+        (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    }
+#else
+    (void) o; /* a sanitizer must look into the process */
+#endif
+}
+
+static int fatal(const char *what, const struct nj_error *err)
+{
+    nj_log(NJ_LVL_FTL, "%s%s", what, err->text);
+    return 1;
+}
+
+/* ---- TLS ----------------------------------------------------------------------------------------------- */
+
+static int64_t now_s(void)
+{
+    return (int64_t) time(NULL);
+}
+
+static void note(uint32_t level, const char *text)
+{
+    nj_log(level == NJ_LOG_WARN ? NJ_LVL_WRN : NJ_LVL_DBG, "%s", text);
+}
+
+static int make_setup(const struct nj_options *o, const struct nj_registry *reg,
+                      nj_tls_note_fn note_fn, struct nj_tls_setup **setup_out,
+                      struct nj_error *err)
+{
+    struct nj_tls_setup_args args = { .block = &o->tls,
+                                      .role = NJ_TLS_ROLE_ACCEPT,
+                                      .label = "client tls block",
+                                      .now_s = now_s,
+                                      .note = note_fn };
+    const char *name = o->tls.provider != NULL ? o->tls.provider : o->tls_provider;
+    int rc = nj_registry_tls(reg, name, &args.provider, err);
+    if (rc != NJ_OK) {
+        return rc;
+    }
+    args.provider_name = nj_registry_tls_name(reg, args.provider);
+    return nj_tls_setup_new(&args, setup_out, err);
+}
+
+static enum nj_first first_of(const struct nj_tls_block *b)
+{
+    if (b->first == NJ_TLS_FIRST_OFF) {
+        return NJ_FIRST_OFF;
+    }
+    return b->first == NJ_TLS_FIRST_AUTO && b->first_delay_ns > 0 ? NJ_FIRST_DELAY
+                                                                  : NJ_FIRST_ALWAYS;
+}
+
+static int make_door(struct server *s, struct nj_error *err)
+{
+    struct nj_tls_setup *setup = NULL;
+    if (!s->o->tls.present) {
+        return NJ_OK;
+    }
+    int rc = make_setup(s->o, s->reg, note, &setup, err);
+    if (rc != NJ_OK) {
+        return rc;
+    }
+    struct nj_tls_door_config config = { .setup = setup,
+                                         .first = first_of(&s->o->tls),
+                                         .first_delay_us = s->o->tls.first_delay_ns / 1000,
+                                         .timeout_us = s->o->tls.timeout_ns / 1000 };
+    s->hub.tls = nj_tls_door_new(&config);
+    nj_tls_setup_unref(&setup);
+    return NJ_OK;
+}
+
+int nj_server_check_tls(const struct nj_options *o, const struct nj_registry *reg,
+                        struct nj_error *err)
+{
+    struct nj_tls_setup *setup = NULL;
+    const struct nj_tls_provider *any = NULL;
+    int rc = o->tls.present ? make_setup(o, reg, NULL, &setup, err)
+                            : nj_registry_tls(reg, o->tls_provider, &any, err);
+    nj_tls_setup_unref(&setup);
+    return rc;
+}
+
+/* ---- the hub -------------------------------------------------------------------------------------------- */
+
+static void set_limits(struct nj_limits *l, const struct nj_options *o)
+{
+    double auth_s = o->auth_timeout_s;
+    if (auth_s <= 0) {
+        auth_s = o->tls.present ? (double) o->tls.timeout_ns / 1e9 + 1 : 2;
+    }
+    *l = (struct nj_limits){ .max_control_line = o->max_control_line,
+                             .max_payload = o->max_payload,
+                             .max_pending = (uint64_t) o->max_pending,
+                             .max_connections = o->max_connections,
+                             .max_subs = o->max_subs,
+                             .max_sub_tokens = o->max_sub_tokens,
+                             .ping_interval_us = o->ping_interval_ns / 1000,
+                             .ping_max = o->ping_max,
+                             .write_deadline_us = o->write_deadline_ns / 1000,
+                             .write_retry = o->write_timeout_retry != 0,
+                             .no_producer_stall = o->no_fast_producer_stall,
+                             .auth_timeout_us = (int64_t) (auth_s * 1e6),
+                             .max_traced_msg_len = o->max_traced_msg_len,
+                             .trace_headers = o->trace_headers };
+}
+
+/* "host:port", as client_advertise has it; the port may be left out. */
+static int set_advertise(struct nj_hub *hub, const char *advertise, struct nj_error *err)
+{
+    if (advertise == NULL || advertise[0] == '\0') {
+        return NJ_OK;
+    }
+    const char *colon = strrchr(advertise, ':');
+    size_t host_len = colon != NULL ? (size_t) (colon - advertise) : strlen(advertise);
+    hub->advertise_port = hub->port;
+    if (colon != NULL) {
+        char *end;
+        long port = strtol(colon + 1, &end, 10);
+        if (colon[1] == '\0' || *end != '\0') {
+            return nj_error_set(err, NJ_E_INVALID, "strconv.Atoi: parsing \"%s\": invalid syntax",
+                                colon + 1);
+        }
+        hub->advertise_port = port > 0 ? (int) port : hub->port;
+    }
+    hub->advertise_host = nj_strndup(advertise, host_len);
+    return NJ_OK;
+}
+
+static void make_hub(struct server *s)
+{
+    struct nj_hub *hub = &s->hub;
+    const struct nj_options *o = s->o;
+    char go[64];
+    set_limits(&hub->limits, o);
+    nj_server_id_make(hub->server_id);
+    hub->server_name = nj_strdup(o->server_name != NULL ? o->server_name : hub->server_id);
+    hub->version = NJ_REFERENCE_VERSION;
+    hub->own_version = NJ_VERSION;
+#ifdef __clang__
+    (void) snprintf(go, sizeof(go), "clang%d.%d.%d", __clang_major__, __clang_minor__,
+                    __clang_patchlevel__);
+#else
+    (void) snprintf(go, sizeof(go), "gcc%d.%d.%d", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
+#endif
+    hub->toolchain = nj_strdup(go);
+    hub->host = nj_strdup(o->host);
+    hub->headers = !o->no_header_support;
+    hub->global = nj_account_new("$G");
+    hub->auth = nj_auth_new(o->user, o->pass, o->token);
+    hub->allow_non_tls = o->allow_non_tls;
+    hub->no_cache = o->no_sublist_cache;
+    hub->closed = nj_closed_ring_new((size_t) o->max_closed_clients);
+    hub->registry = s->reg;
+    atomic_store(&hub->next_cid, FIRST_CID);
+    if (nj_is_bcrypt(o->pass) || nj_is_bcrypt(o->token)) {
+        hub->bcrypt = nj_bcrypt_start();
+    }
+}
+
+static void free_hub(struct nj_hub *hub)
+{
+    nj_bcrypt_stop(&hub->bcrypt);
+    nj_tls_door_free(&hub->tls);
+    nj_account_free(&hub->global);
+    nj_auth_free(&hub->auth);
+    nj_closed_ring_free(&hub->closed);
+    nj_dealloc(hub->per_worker);
+    nj_dealloc(hub->server_name);
+    nj_dealloc(hub->toolchain);
+    nj_dealloc(hub->host);
+    nj_dealloc(hub->advertise_host);
+}
+
+static const struct nj_worker_ops worker_ops = {
+    .start = nj_hub_worker_start,
+    .stop = nj_hub_worker_stop,
+};
+
+static int start_workers(struct server *s, struct nj_error *err)
+{
+    unsigned n = s->o->workers > 0 ? (unsigned) s->o->workers : nj_cpus_allowed();
+    n = n > 256 ? 256 : n;
+    s->hub.per_worker = nj_calloc(n, sizeof(struct nj_hub_worker));
+    return nj_workers_start(&s->hub.workers, (uint16_t) n, &worker_ops, &s->hub, err);
+}
+
+/* ---- listening -------------------------------------------------------------------------------------------- */
+
+static void accepted(void *user, struct nj_worker *w, struct nj_worker *target, int fd)
+{
+    struct nj_hub *hub = user;
+    if (w == target) {
+        (void) nj_client_new(hub, w, fd);
+    } else {
+        nj_hub_adopt(hub, target, fd);
+    }
+}
+
+static int open_monitor(struct server *s)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    const struct nj_options *o = s->o;
+    if (o->http_port == 0) {
+        return 0;
+    }
+    struct nj_monitor_config config = { .host = o->http_host != NULL ? o->http_host : o->host,
+                                        .port = o->http_port,
+                                        .base_path = o->http_base_path,
+                                        .server_id = s->hub.server_id,
+                                        .version = NJ_REFERENCE_VERSION };
+    if (nj_monitor_open(&s->loop, &config, &nj_facts_source, s->facts, &s->monitor, &err) !=
+        NJ_OK) {
+        return fatal("Can't start monitoring: ", &err);
+    }
+    nj_ports_add(&s->ports, NJ_PORTS_MONITORING, "http", config.host, nj_monitor_port(s->monitor));
+    return 0;
+}
+
+static int open_clients(struct server *s)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    struct nj_error why = NJ_ERROR_INIT;
+    const struct nj_options *o = s->o;
+    if (nj_listener_open(o->host, o->port, &s->listener, &err) != NJ_OK) {
+        (void) nj_error_set(&why, NJ_E_IO, "Error listening on port: %s:%d, \"%s\"", o->host,
+                            o->port < 0 ? 0 : o->port, err.text);
+        return fatal("", &why);
+    }
+    s->hub.port = nj_listener_port(s->listener);
+    if (set_advertise(&s->hub, o->client_advertise, &err) != NJ_OK) {
+        (void) nj_error_set(&why, NJ_E_INVALID,
+                            "Error setting server INFO with ClientAdvertise value of %s, err=%s",
+                            o->client_advertise, err.text);
+        return fatal("", &why);
+    }
+    nj_startlog_listening(o, o->host, s->hub.port);
+    bool tls = s->hub.tls != NULL &&
+               (!o->allow_non_tls || nj_tls_door_first(s->hub.tls) == NJ_FIRST_ALWAYS);
+    nj_ports_add(&s->ports, NJ_PORTS_NATS, tls ? "tls" : "nats", o->host, s->hub.port);
+    return 0;
+}
+
+static void write_ports(struct server *s)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    if (s->o->ports_file_dir != NULL &&
+        nj_ports_write(&s->ports, s->o->ports_file_dir, s->program, &err) != NJ_OK) {
+        nj_log_error("%s", err.text);
+    }
+}
+
+static void remove_ports(struct server *s)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    if (nj_ports_remove(&s->ports, &err) != NJ_OK) {
+        nj_log_error("%s", err.text);
+    }
+    nj_ports_free(&s->ports);
+}
+
+/* ---- start, run, stop ----------------------------------------------------------------------------------------- */
+
+static int prepare(struct server *s)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    struct nj_startlog lines = { .server_id = s->hub.server_id };
+    nj_startlog_begin(s->o, &lines);
+    nj_registry_log_refused(s->reg);
+    if (s->o->pid_file != NULL && nj_pid_file_write(s->o->pid_file, &err) != NJ_OK) {
+        return fatal("", &err);
+    }
+    nj_log_debug("Created system account: \"$SYS\"");
+    if (make_door(s, &err) != NJ_OK || start_workers(s, &err) != NJ_OK) {
+        return fatal("", &err);
+    }
+    struct nj_facts_config facts = { .hub = &s->hub,
+                                     .options = s->o,
+                                     .start_ns = s->start_ns,
+                                     .http_port = s->o->http_port,
+                                     .loop = &s->loop };
+    s->facts = nj_facts_new(&facts);
+    int rc = open_monitor(s);
+    return rc != 0 ? rc : open_clients(s);
+}
+
+static void serve(struct server *s)
+{
+    struct nj_control_config config = { .loop = &s->loop,
+                                        .hub = &s->hub,
+                                        .listener = s->listener,
+                                        .monitor = s->monitor,
+                                        .facts = s->facts,
+                                        .options = s->o };
+    s->control = nj_control_new(&config);
+    nj_listener_start(s->listener, s->hub.workers->at[0], accepted, &s->hub);
+    nj_facts_set_listening(s->facts, s->hub.port, 1);
+    nj_startlog_ready();
+    write_ports(s);
+    nj_control_run(s->control);
+    nj_control_free(&s->control);
+}
+
+/* A start that failed half way. */
+static void give_up(struct server *s)
+{
+    if (s->monitor != NULL) {
+        nj_monitor_close(&s->monitor, NULL, NULL);
+    }
+    if (s->facts != NULL) {
+        nj_facts_close(s->facts);
+    }
+    (void) uv_run(&s->loop, UV_RUN_DEFAULT);
+}
+
+int nj_server_run(const struct nj_options *o, const struct nj_registry *reg, const char *program)
+{
+    struct server *s = nj_zalloc(sizeof(*s));
+    s->o = o;
+    s->reg = reg;
+    s->program = program;
+    s->start_ns = nj_wall_ns();
+    raise_descriptor_limit();
+    keep_memory_private(o);
+    (void) signal(SIGPIPE, SIG_IGN);
+    (void) uv_loop_init(&s->loop);
+    nj_rcu_register();
+    nj_rcu_offline();
+    make_hub(s);
+    int rc = prepare(s);
+    if (rc == 0) {
+        serve(s);
+    } else {
+        give_up(s);
+    }
+    nj_bcrypt_stop(&s->hub.bcrypt);
+    nj_workers_join(&s->hub.workers);
+    nj_rcu_barrier();
+    nj_facts_free(&s->facts);
+    nj_listener_free(&s->listener);
+    remove_ports(s);
+    (void) uv_loop_close(&s->loop);
+    free_hub(&s->hub);
+    if (rc == 0) {
+        nj_log_debug("SYSTEM - System connection closed: Client Closed");
+        nj_log_info("Server Exiting..");
+    }
+    nj_rcu_online();
+    nj_rcu_unregister();
+    nj_dealloc(s);
+    return rc;
+}
