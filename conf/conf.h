@@ -34,10 +34,10 @@ struct nj_buf;
 struct nj_conf; /* one parsed file with all that it included */
 
 /* Bounds that the reference does not have. */
-#define NJ_CONF_MAX_FILE (UINT64_C(64) << 20)  /* bytes of one file */
-#define NJ_CONF_MAX_NESTING 512                /* maps and lists inside each other */
-#define NJ_CONF_MAX_INCLUDES 64                /* files including each other */
-#define NJ_CONF_MAX_JSON ((size_t) 512 << 20)  /* bytes of canonical JSON */
+#define NJ_CONF_MAX_FILE (UINT64_C(64) << 20) /* bytes of one file */
+#define NJ_CONF_MAX_NESTING 512               /* maps and lists inside each other */
+#define NJ_CONF_MAX_INCLUDES 64               /* files including each other */
+#define NJ_CONF_MAX_JSON ((size_t) 512 << 20) /* bytes of canonical JSON */
 
 enum nj_conf_type {
     NJ_CONF_STRING = 1,

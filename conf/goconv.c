@@ -171,8 +171,8 @@ static uint64_t read_fraction(const char *s, size_t len, size_t *at, double *sca
     bool full = false;
     *scale_out = 1;
     for (; *at < len && is_digit(s[*at]); (*at)++) {
-        uint64_t y = v > UINT64_C(922337203685477580) ? UINT64_MAX
-                                                      : v * 10 + (uint64_t) (s[*at] - '0');
+        uint64_t y =
+            v > UINT64_C(922337203685477580) ? UINT64_MAX : v * 10 + (uint64_t) (s[*at] - '0');
         full = full || y > UINT64_C(1) << 63;
         if (!full) {
             v = y;

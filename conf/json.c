@@ -115,9 +115,8 @@ static int put_date(struct nj_buf *out, int64_t date_s, char between, const char
     struct tm tm;
     time_t t = (time_t) date_s;
     (void) gmtime_r(&t, &tm);
-    return nj_buf_printf(out, "%04d-%02d-%02d%c%02d:%02d:%02d%s", tm.tm_year + 1900,
-                         tm.tm_mon + 1, tm.tm_mday, between, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                         end);
+    return nj_buf_printf(out, "%04d-%02d-%02d%c%02d:%02d:%02d%s", tm.tm_year + 1900, tm.tm_mon + 1,
+                         tm.tm_mday, between, tm.tm_hour, tm.tm_min, tm.tm_sec, end);
 }
 
 int nj_conf_json(const struct nj_conf_value *v, struct nj_buf *out)
@@ -134,7 +133,7 @@ int nj_conf_json(const struct nj_conf_value *v, struct nj_buf *out)
         return NJ_OK;
     case NJ_CONF_DATE:
         return nj_buf_putc(out, '"') == NJ_OK ? put_date(out, v->as.date_s, 'T', "Z\"")
-                                             : NJ_E_LIMIT;
+                                              : NJ_E_LIMIT;
     case NJ_CONF_LIST:
         return put_list(out, v->as.list);
     case NJ_CONF_MAP:

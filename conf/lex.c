@@ -90,9 +90,8 @@ static void put_rune(struct nj_buf *b, uint32_t r)
         (void) nj_buf_printf(b, "%c%c%c", (int) (0xE0 | r >> 12), (int) (0x80 | (r >> 6 & 0x3F)),
                              (int) (0x80 | (r & 0x3F)));
     } else {
-        (void) nj_buf_printf(b, "%c%c%c%c", (int) (0xF0 | r >> 18),
-                             (int) (0x80 | (r >> 12 & 0x3F)), (int) (0x80 | (r >> 6 & 0x3F)),
-                             (int) (0x80 | (r & 0x3F)));
+        (void) nj_buf_printf(b, "%c%c%c%c", (int) (0xF0 | r >> 18), (int) (0x80 | (r >> 12 & 0x3F)),
+                             (int) (0x80 | (r >> 6 & 0x3F)), (int) (0x80 | (r & 0x3F)));
     }
 }
 
@@ -148,8 +147,10 @@ static int read_hex(struct nj_lex *lx)
     int high = hex_value(two[0]);
     int low = hex_value(two[1]);
     if (high < 0 || low < 0) {
-        (void) nj_buf_printf(lx->why, "Parse error on line %u: 'Expected two hexadecimal digits "
-                                      "after '\\x', but got '", (unsigned) lx->line);
+        (void) nj_buf_printf(lx->why,
+                             "Parse error on line %u: 'Expected two hexadecimal digits "
+                             "after '\\x', but got '",
+                             (unsigned) lx->line);
         (void) nj_buf_append(lx->why, two, 2);
         (void) nj_buf_puts(lx->why, "''");
         return NJ_E_INVALID;

@@ -150,9 +150,9 @@ static uint64_t size_factor(const char *s, size_t len)
     }
     char low = (char) (s[0] | 0x20);
     const char *at = strchr(letters, low);
-    bool binary = (len == 2 && (strncasecmp(s + 1, "b", 1) == 0 ||
-                                strncasecmp(s + 1, "i", 1) == 0)) ||
-                  (len == 3 && strncasecmp(s + 1, "ib", 2) == 0);
+    bool binary =
+        (len == 2 && (strncasecmp(s + 1, "b", 1) == 0 || strncasecmp(s + 1, "i", 1) == 0)) ||
+        (len == 3 && strncasecmp(s + 1, "ib", 2) == 0);
     if (at == NULL || (len > 1 && !binary)) {
         return 0;
     }
@@ -194,8 +194,7 @@ static int store_float(struct parser *p, struct level *at, const struct nj_token
     if (x > 1.7976931348623157e308 || x < -1.7976931348623157e308) {
         return out_of_range(p, "float", tok);
     }
-    return store_token(p, at, tok,
-                       (struct nj_conf_value){ .type = NJ_CONF_FLOAT, .as.real = x });
+    return store_token(p, at, tok, (struct nj_conf_value){ .type = NJ_CONF_FLOAT, .as.real = x });
 }
 
 static int two(const char *s)
@@ -225,9 +224,9 @@ static int store_date(struct parser *p, struct level *at, const struct nj_token 
                              (int) tok->len, s);
         return NJ_E_INVALID;
     }
-    return store_token(p, at, tok,
-                       (struct nj_conf_value){ .type = NJ_CONF_DATE,
-                                               .as.date_s = (int64_t) timegm(&tm) });
+    return store_token(
+        p, at, tok,
+        (struct nj_conf_value){ .type = NJ_CONF_DATE, .as.date_s = (int64_t) timegm(&tm) });
 }
 
 static int store_bool(struct parser *p, struct level *at, const struct nj_token *tok)
@@ -235,8 +234,8 @@ static int store_bool(struct parser *p, struct level *at, const struct nj_token 
     bool on = strncasecmp(tok->text, "true", tok->len) == 0 ||
               strncasecmp(tok->text, "yes", tok->len) == 0 ||
               strncasecmp(tok->text, "on", tok->len) == 0;
-    return store_token(p, at, tok, (struct nj_conf_value){ .type = NJ_CONF_BOOL,
-                                                           .as.boolean = on });
+    return store_token(p, at, tok,
+                       (struct nj_conf_value){ .type = NJ_CONF_BOOL, .as.boolean = on });
 }
 
 static struct nj_conf_value string_value(struct parser *p, const char *s, size_t len)
@@ -282,9 +281,9 @@ static int parse_env_text(struct parser *p, const struct env_ref *ref, const cha
     struct nj_buf document;
     nj_buf_init(&document, SIZE_MAX);
     (void) nj_buf_printf(&document, "%s=%s", ENV_KEY, text);
-    int rc = env.nesting > NJ_CONF_MAX_NESTING ? NJ_E_LIMIT
-                                               : parse_buffer(&env, document.ptr, document.len,
-                                                              why);
+    int rc = env.nesting > NJ_CONF_MAX_NESTING
+                 ? NJ_E_LIMIT
+                 : parse_buffer(&env, document.ptr, document.len, why);
     const struct nj_conf_value *found =
         rc == NJ_OK ? nj_conf_get(nj_conf_root(conf)->as.map, ENV_KEY) : NULL;
     if (found != NULL) {

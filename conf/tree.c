@@ -170,8 +170,7 @@ static void build_index(struct nj_tree_map *m)
     m->slots = take(m->conf, m->slots_n * sizeof(*m->slots));
     memset(m->slots, 0, m->slots_n * sizeof(*m->slots));
     for (size_t i = 0; i < m->pub.count; i++) {
-        m->slots[find_slot(m, m->pub.members[i].key, m->pub.members[i].key_len)] =
-            (uint32_t) i + 1;
+        m->slots[find_slot(m, m->pub.members[i].key, m->pub.members[i].key_len)] = (uint32_t) i + 1;
     }
 }
 

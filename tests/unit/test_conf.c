@@ -633,8 +633,7 @@ int main(void)
 
     tc = tcase_create("go");
     tcase_add_loop_test(tc, durations_are_read, 0, COUNT(durations));
-    tcase_add_loop_test(tc, faulty_durations_are_refused_with_the_reason, 0,
-                        COUNT(bad_durations));
+    tcase_add_loop_test(tc, faulty_durations_are_refused_with_the_reason, 0, COUNT(bad_durations));
     tcase_add_loop_test(tc, text_is_quoted, 0, COUNT(quotes));
     tcase_add_loop_test(tc, floats_are_printed_in_their_shortest_form, 0, COUNT(floats));
     tcase_add_loop_test(tc, paths_are_joined_and_cleaned, 0, COUNT(joins));
