@@ -14,6 +14,8 @@
 #include "natterjack/plugin.h"
 #include "tls/tls_block.h"
 
+struct nj_buf;
+
 struct nj_options {
     char *config_file;      /* as given to -c; NULL */
     char config_digest[72]; /* "sha256:<hex>", "" without a file */
@@ -25,6 +27,8 @@ struct nj_options {
     char *client_advertise;
     char **server_tags;
     size_t server_tags_n;
+    char **server_metadata;   /* key, value, key, value ... */
+    size_t server_metadata_n; /* strings in it: twice the pairs */
     bool no_header_support;
     char *pid_file;
     char *ports_file_dir;
@@ -39,16 +43,16 @@ struct nj_options {
     char *log_file;
 
     /* limits */
-    int64_t max_connections; /* 65536; -1 none allowed (0 in the file) */
-    int64_t max_subs;        /* 0 = unlimited */
-    int max_sub_tokens;      /* 0 = off */
-    int32_t max_control_line; /* 4096 */
-    int32_t max_payload;      /* 1 MiB */
-    int64_t max_pending;      /* 64 MiB */
-    int64_t ping_interval_ns; /* 2 m */
-    int ping_max;             /* 2 */
-    int64_t write_deadline_ns; /* 10 s */
-    int write_timeout_retry;   /* 0 close (default), 1 retry */
+    int64_t max_connections;    /* 65536; -1 none allowed (0 in the file) */
+    int64_t max_subs;           /* 0 = unlimited */
+    int max_sub_tokens;         /* 0 = off */
+    int32_t max_control_line;   /* 4096 */
+    int32_t max_payload;        /* 1 MiB */
+    int64_t max_pending;        /* 64 MiB */
+    int64_t ping_interval_ns;   /* 2 m */
+    int ping_max;               /* 2 */
+    int64_t write_deadline_ns;  /* 10 s */
+    int write_timeout_retry;    /* 0 close (default), 1 retry */
     int64_t max_closed_clients; /* 10000 */
     bool no_fast_producer_stall;
 
@@ -65,13 +69,13 @@ struct nj_options {
     /* tls */
     struct nj_tls_block tls;
     bool allow_non_tls;
-    char *tls_provider;  /* "gnutls", else "wolfssl", when NULL */
-    char **plugin_dirs;  /* in order, the built-in directory not included */
+    char *tls_provider; /* "gnutls", else "wolfssl", when NULL */
+    char **plugin_dirs; /* in order, the built-in directory not included */
     size_t plugin_dirs_n;
 
     /* own */
-    int workers;         /* 0: CPUs allowed */
-    int64_t max_memory;  /* 0 off; refused at start until it is served */
+    int workers;        /* 0: CPUs allowed */
+    int64_t max_memory; /* 0 off; refused at start until it is served */
     bool core_dumps;
     bool ignore_unsupported;
 
@@ -79,10 +83,58 @@ struct nj_options {
      * the flags: each is a whole sentence for the start to refuse with, in order. */
     char **unserved;
     size_t unserved_n;
+    /* What the start goes on without: each is a whole sentence for a warning. */
+    char **ignored;
+    size_t ignored_n;
 };
 
 /* Defaults filled in. */
 void nj_options_init(struct nj_options *o);
 void nj_options_free(struct nj_options *o);
+
+/* Append a sentence; the struct keeps a copy. */
+void nj_options_add_unserved(struct nj_options *o, const char *sentence);
+void nj_options_add_ignored(struct nj_options *o, const char *sentence);
+
+/* ---- from a file ---------------------------------------------------------------------------- */
+
+/* What reading a file needs from the rest of the house.  Every function may be NULL. */
+struct nj_options_hooks {
+    void *user;
+    /* SHA-256 of the bytes into out[32] (struct nj_tls_crypto has it); without it there is no
+     * digest. */
+    int (*sha256)(void *user, const void *data, size_t len, uint8_t *out);
+    /*
+     * Load what a complete `tls` block names, so that `-t` finds what is wrong with the files:
+     * "error parsing X509 certificate/key pair: open x.pem: no such file or directory".  Asked at
+     * the end of every block, those that are not served included.  `tls_provider` is what the
+     * file said before the block, maybe NULL.
+     */
+    int (*check_tls)(void *user, const struct nj_tls_block *block, const char *tls_provider,
+                     struct nj_error *err);
+};
+
+/*
+ * Read a configuration file into *o_out, which nj_options_init() made (flags that name options may
+ * be laid over it afterwards).  `messages_out` is appended to:
+ *
+ *   - nothing: the file is good;
+ *   - warnings alone, "FILE:L:C: text\n" each, and NJ_OK: a start prints them and goes on, `-t`
+ *     fails;
+ *   - warnings, then errors, in the order of the file, and a negative result;
+ *   - one sentence without position and newline when the file cannot be read or parsed at all.
+ *
+ * The program's name in front and a last newline are the caller's.  On failure *o_out is as far as
+ * it went and only good for nj_options_free().  Main thread; touches no global state.
+ */
+int nj_options_load(const char *path, const struct nj_options_hooks *hooks,
+                    struct nj_options *o_out, struct nj_buf *messages_out);
+
+/*
+ * What can only be judged when file and flags have been put together ("max_payload (2) cannot be
+ * higher than max_pending (1)").  The first failure wins; no position.  Options that are not
+ * served (`unserved`) are the caller's to refuse, after this.
+ */
+int nj_options_check(const struct nj_options *o, struct nj_error *err);
 
 #endif

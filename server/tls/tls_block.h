@@ -12,27 +12,38 @@ enum nj_tls_first {
     NJ_TLS_FIRST_AUTO = 2    /* wait first_delay_ns for a ClientHello, then speak in clear */
 };
 
+/* One entry of `certs`. */
+struct nj_cert_files {
+    char *cert_file;
+    char *key_file;
+};
+
 /* A `tls` block as written: file names and numbers, nothing loaded. */
 struct nj_tls_block {
-    bool present;    /* the block (or a --tls flag) is there, maybe empty */
-    char *provider;  /* NULL: tls_provider */
-    char *cert_file; /* NULL with key_file NULL: no certificate */
+    bool present;     /* the block (or a --tls flag) is there, maybe empty */
+    char *provider;   /* NULL: tls_provider */
+    char *cert_file;  /* NULL with key_file NULL: no certificate */
     char *key_file;
-    char *ca_file; /* NULL: system trust */
-    bool verify;
-    bool verify_and_map;  /* parsed; refused at start until mapping is served */
-    uint16_t min_version; /* 0x0303 or 0x0304; default 0x0303 */
-    uint16_t *suites;     /* IANA, as listed, TLS 1.2 and 1.3; NULL = default list */
+    char *ca_file;    /* NULL: system trust */
+    struct nj_cert_files *certs; /* `certs`, instead of cert_file; refused at start for now */
+    size_t certs_n;
+    bool verify;                 /* verify_and_map and verify_known_urls imply it */
+    bool verify_known_urls;      /* verify_cert_and_check_known_urls: routes and gateways only */
+    bool verify_and_map;         /* parsed; refused at start until mapping is served */
+    bool insecure;               /* dialling only */
+    bool ocsp_peer;              /* refused at start until it is served */
+    uint16_t min_version;        /* 0x0303 or 0x0304; default 0x0303 */
+    uint16_t *suites;            /* IANA, as listed, TLS 1.2 and 1.3; NULL = default list */
     size_t suites_n;
-    uint16_t *groups; /* IANA, as listed; NULL = default list */
+    uint16_t *groups;            /* IANA, as listed; NULL = default list */
     size_t groups_n;
     bool allow_insecure_suites;
-    int64_t timeout_ns; /* handshake; default 2 s */
-    char (*pinned)[65]; /* lower-case hex SHA-256 of SPKI; pinned_n = 0: no pinning */
+    int64_t timeout_ns;          /* handshake; default 2 s */
+    char (*pinned)[65];          /* lower-case hex SHA-256 of SPKI; pinned_n = 0: no pinning */
     size_t pinned_n;
     enum nj_tls_first first;
     int64_t first_delay_ns;
-    int64_t rate_limit; /* connection_rate_limit; 0 = off; refused at start for now */
+    int64_t rate_limit;          /* connection_rate_limit; 0 = off; refused at start for now */
     /* where the block stands, for start-phase messages; file NULL when from flags */
     char *file;
     uint32_t line, col;

@@ -1,0 +1,233 @@
+#include "ops/options.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "conf/conf.h"
+#include "ops/option_reader.h"
+#include "ops/option_table.h"
+
+#define SECOND INT64_C(1000000000)
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+void nj_options_init(struct nj_options *o)
+{
+    *o = (struct nj_options){
+        .host = nj_strdup("0.0.0.0"),
+        .port = 4222,
+        .lame_duck_duration_ns = 120 * SECOND,
+        .lame_duck_grace_ns = 10 * SECOND,
+        .logtime = true,
+        .max_connections = 65536,
+        .max_control_line = 4096,
+        .max_payload = 1024 * 1024,
+        .max_pending = INT64_C(64) * 1024 * 1024,
+        .ping_interval_ns = 120 * SECOND,
+        .ping_max = 2,
+        .write_deadline_ns = 10 * SECOND,
+        .max_closed_clients = 10000,
+    };
+    nj_tls_block_init(&o->tls);
+}
+
+static void drop_secret(char **s)
+{
+    if (*s != NULL) {
+        nj_wipe(*s, strlen(*s));
+        nj_dealloc(*s);
+        *s = NULL;
+    }
+}
+
+void nj_options_free(struct nj_options *o)
+{
+    drop_secret(&o->pass);
+    drop_secret(&o->token);
+    nj_dealloc(o->user);
+    nj_dealloc(o->config_file);
+    nj_dealloc(o->host);
+    nj_dealloc(o->server_name);
+    nj_dealloc(o->client_advertise);
+    nj_texts_free(&o->server_tags, &o->server_tags_n);
+    nj_texts_free(&o->server_metadata, &o->server_metadata_n);
+    nj_dealloc(o->pid_file);
+    nj_dealloc(o->ports_file_dir);
+    nj_dealloc(o->log_file);
+    nj_dealloc(o->http_host);
+    nj_dealloc(o->http_base_path);
+    nj_tls_block_free(&o->tls);
+    nj_dealloc(o->tls_provider);
+    nj_texts_free(&o->plugin_dirs, &o->plugin_dirs_n);
+    nj_texts_free(&o->unserved, &o->unserved_n);
+    nj_texts_free(&o->ignored, &o->ignored_n);
+    *o = (struct nj_options){ 0 };
+}
+
+void nj_options_add_unserved(struct nj_options *o, const char *sentence)
+{
+    nj_texts_add(&o->unserved, &o->unserved_n, sentence);
+}
+
+void nj_options_add_ignored(struct nj_options *o, const char *sentence)
+{
+    nj_texts_add(&o->ignored, &o->ignored_n, sentence);
+}
+
+/* ---- values of one type --------------------------------------------------------------------- */
+
+static void *member_of(struct nj_option_reader *r, const struct nj_option *opt)
+{
+    return (char *) r->o + opt->offset;
+}
+
+/* Into an int or an int64_t; an int keeps the nearest it can hold. */
+static void set_int(struct nj_option_reader *r, const struct nj_option *opt,
+                    const struct nj_conf_member *m)
+{
+    int64_t n = 0;
+    if (!nj_reader_int(r, &m->value, &n)) {
+        return;
+    }
+    if (opt->width == sizeof(int64_t)) {
+        *(int64_t *) member_of(r, opt) = n;
+    } else {
+        *(int *) member_of(r, opt) = n > INT_MAX ? INT_MAX : n < INT_MIN ? INT_MIN : (int) n;
+    }
+}
+
+static void set_by_type(struct nj_option_reader *r, const struct nj_option *opt,
+                        const struct nj_conf_member *m)
+{
+    switch (opt->type) {
+    case NJ_OPTION_BOOL:
+        (void) nj_reader_bool(r, &m->value, member_of(r, opt));
+        break;
+    case NJ_OPTION_INT:
+        set_int(r, opt, m);
+        break;
+    case NJ_OPTION_STRING:
+        (void) nj_reader_string(r, &m->value, member_of(r, opt));
+        break;
+    case NJ_OPTION_DURATION:
+        (void) nj_reader_duration(r, m, member_of(r, opt));
+        break;
+    case NJ_OPTION_OTHER:
+        break;
+    }
+}
+
+/* ---- a file --------------------------------------------------------------------------------- */
+
+static void read_member(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    const struct nj_option *opt = nj_option_find(m->key);
+    r->option = &m->value;
+    if (opt == NULL) {
+        nj_reader_unknown(r, m);
+    } else if (opt->set != NULL) {
+        opt->set(r, opt, m);
+    } else {
+        set_by_type(r, opt, m);
+    }
+}
+
+/* The file may say ignore_unsupported after what it is about. */
+static void judge_unsupported(struct nj_option_reader *r)
+{
+    void (*add)(struct nj_options *, const char *) =
+        r->o->ignore_unsupported ? nj_options_add_ignored : nj_options_add_unserved;
+    if (r->jetstream) {
+        add(r->o, "JetStream is configured but not supported by this server");
+    }
+    if (r->mqtt) {
+        add(r->o, "MQTT is configured but not supported by this server");
+    }
+}
+
+static void read_tree(struct nj_option_reader *r, const char *path,
+                      const struct nj_conf_value *root)
+{
+    const struct nj_conf_map *map = root->as.map;
+    if (map->count == 0) {
+        (void) nj_buf_printf(&r->warnings, "%s: config has no values or is empty\n", path);
+    }
+    for (size_t i = 0; i < map->count; i++) {
+        read_member(r, &map->members[i]);
+    }
+    judge_unsupported(r);
+    if (r->o->port == 0) {
+        r->o->port = 4222;
+    }
+}
+
+static int take_digest(const struct nj_options_hooks *hooks, const struct nj_conf *conf,
+                       struct nj_options *o, struct nj_buf *messages_out)
+{
+    _Static_assert(sizeof(o->config_digest) >= NJ_CONF_DIGEST_LEN, "the digest fits");
+    if (hooks->sha256 == NULL) {
+        return NJ_OK;
+    }
+    int rc = nj_conf_digest(conf, hooks->sha256, hooks->user, o->config_digest);
+    if (rc == NJ_E_LIMIT) {
+        (void) nj_buf_puts(messages_out, "the configuration is too large once variables are "
+                                         "put in");
+    } else if (rc != NJ_OK) {
+        (void) nj_buf_puts(messages_out, "the digest of the configuration could not be taken");
+    }
+    return rc;
+}
+
+int nj_options_load(const char *path, const struct nj_options_hooks *hooks,
+                    struct nj_options *o_out, struct nj_buf *messages_out)
+{
+    static const struct nj_options_hooks none = { 0 };
+    struct nj_option_reader r = { .o = o_out, .hooks = hooks == NULL ? &none : hooks };
+    struct nj_conf *conf = NULL;
+
+    nj_buf_init(&r.warnings, SIZE_MAX);
+    nj_buf_init(&r.errors, SIZE_MAX);
+    nj_text_set(&o_out->config_file, path);
+    int rc = nj_conf_parse_file(path, &conf, messages_out);
+    rc = rc == NJ_OK ? take_digest(r.hooks, conf, o_out, messages_out) : rc;
+    if (rc == NJ_OK) {
+        read_tree(&r, path, nj_conf_root(conf));
+        (void) nj_buf_append(messages_out, r.warnings.ptr, r.warnings.len);
+        (void) nj_buf_append(messages_out, r.errors.ptr, r.errors.len);
+        rc = r.errors.len > 0 ? NJ_E_INVALID : NJ_OK;
+    }
+    nj_buf_free(&r.warnings);
+    nj_buf_free(&r.errors);
+    nj_conf_free(&conf);
+    return rc;
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+int nj_options_check(const struct nj_options *o, struct nj_error *err)
+{
+    char grace[64];
+    char duration[64];
+    if (o->lame_duck_grace_ns >= o->lame_duck_duration_ns) {
+        return nj_error_set(err, NJ_E_INVALID,
+                            "lame duck grace period (%s) should be strictly lower than lame duck "
+                            "duration (%s)",
+                            nj_duration_text(o->lame_duck_grace_ns, grace, sizeof(grace)),
+                            nj_duration_text(o->lame_duck_duration_ns, duration, sizeof(duration)));
+    }
+    if (o->max_payload > o->max_pending) {
+        return nj_error_set(err, NJ_E_INVALID,
+                            "max_payload (%" PRId32 ") cannot be higher than max_pending "
+                            "(%" PRId64 ")",
+                            o->max_payload, o->max_pending);
+    }
+    if (o->server_name != NULL && strchr(o->server_name, ' ') != NULL) {
+        return nj_error_set(err, NJ_E_INVALID, "server name cannot contain spaces");
+    }
+    return NJ_OK;
+}

@@ -1,0 +1,117 @@
+/* options_auth.c: the top-level `authorization` block. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "natterjack/plugin.h"
+#include "ops/option_reader.h"
+
+#define TIMEOUT_HIGH_S 60.0
+
+static void read_timeout(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    struct nj_buf text;
+    int64_t ns = 0;
+    nj_buf_init(&text, SIZE_MAX);
+    int rc = nj_seconds_read(&m->value, &ns, &text);
+    if (rc == NJ_E_UNSUPPORTED) {
+        nj_reader_fail(r, &m->value, "error parsing authorization config, 'timeout' wrong type");
+    } else if (rc != NJ_OK) {
+        nj_reader_fail(r, &m->value, "error parsing authorization config, 'timeout' %s", text.ptr);
+    } else {
+        r->o->auth_timeout_s = (double) ns / 1e9;
+        if (r->o->auth_timeout_s > TIMEOUT_HIGH_S) {
+            nj_conf_print(&m->value, &text);
+            nj_reader_misuse(r, m,
+                             "timeout of %s (%f seconds) is high, consider keeping it under 60 "
+                             "seconds. possibly caused by unquoted duration; use '1m' instead of "
+                             "1m, for example",
+                             text.ptr, r->o->auth_timeout_s);
+        }
+    }
+    nj_buf_free(&text);
+}
+
+static void read_callout(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_MAP) {
+        nj_reader_expected(r, &m->value, "authorization callout to be a map/struct");
+        return;
+    }
+    nj_reader_unserved(r, m, "is not served yet; use a user or a token");
+}
+
+static void read_member(struct nj_option_reader *r, const struct nj_conf_member *m,
+                        const struct nj_conf_value *block, bool *users_out)
+{
+    static const char *const user[] = { "user", "username", NULL };
+    static const char *const pass[] = { "pass", "password", NULL };
+    static const char *const defaults[] = { "default_permissions", "default_permission",
+                                            "permissions", NULL };
+    static const char *const callout[] = { "auth_callout", "auth_hook", NULL };
+    struct nj_options *o = r->o;
+    bool required = false;
+
+    if (nj_key_among(m, user)) {
+        (void) nj_reader_string(r, &m->value, &o->user);
+    } else if (nj_key_among(m, pass)) {
+        (void) nj_reader_string(r, &m->value, &o->pass);
+    } else if (nj_key_is(m, "token")) {
+        (void) nj_reader_string(r, &m->value, &o->token);
+    } else if (nj_key_is(m, "timeout")) {
+        read_timeout(r, m);
+    } else if (nj_key_is(m, "users")) {
+        nj_reader_users(r, m, block);
+        *users_out = m->value.type == NJ_CONF_LIST && m->value.as.list->count > 0;
+        if (*users_out) {
+            nj_reader_unserved(r, m, "are not served yet; use one user or a token");
+        }
+    } else if (nj_key_among(m, defaults)) {
+        nj_reader_permissions(r, &m->value);
+        nj_reader_unserved(r, m, "is not served yet; remove it");
+    } else if (nj_key_among(m, callout)) {
+        read_callout(r, m);
+    } else if (nj_key_is(m, "proxy_required")) {
+        if (nj_reader_bool(r, &m->value, &required) && required) {
+            nj_reader_unserved(r, m, "is not served yet; remove it");
+        }
+    } else {
+        nj_reader_unknown(r, m);
+    }
+}
+
+/* A block given again, under another spelling of the key, replaces the one before. */
+static void forget(struct nj_options *o)
+{
+    nj_dealloc(o->user);
+    nj_dealloc(o->pass);
+    nj_dealloc(o->token);
+    o->user = o->pass = o->token = NULL;
+    o->auth_timeout_s = 0;
+}
+
+void nj_set_authorization(struct nj_option_reader *r, const struct nj_option *opt,
+                          const struct nj_conf_member *m)
+{
+    struct nj_options *o = r->o;
+    size_t errors = r->errors.len;
+    bool users = false;
+    (void) opt;
+    if (!nj_reader_is(r, &m->value, NJ_CONF_MAP)) {
+        return;
+    }
+    forget(o);
+    for (size_t i = 0; i < m->value.as.map->count; i++) {
+        read_member(r, &m->value.as.map->members[i], &m->value, &users);
+    }
+    if (r->errors.len != errors) {
+        return;
+    }
+    bool single = o->user != NULL || o->pass != NULL;
+    if (single && o->token != NULL) {
+        nj_reader_fail(r, &m->value, "Cannot have a user/pass and token");
+    } else if (single && users) {
+        nj_reader_fail(r, &m->value, "Can not have a single user/pass and a users array");
+    } else if (o->token != NULL && users) {
+        nj_reader_fail(r, &m->value, "Can not have a token and a users array");
+    }
+}

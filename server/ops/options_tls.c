@@ -1,0 +1,670 @@
+/* options_tls.c: a `tls` block, wherever it stands.  Reading stops at its first error. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "conf/goconv.h"
+#include "natterjack/plugin.h"
+#include "natterjack/tls.h"
+#include "ops/option_reader.h"
+#include "tls/names.h"
+
+#define DEFAULT_TIMEOUT_NS INT64_C(2000000000)
+#define AUTO_FIRST_NS INT64_C(50000000)
+
+/* One block being read. */
+struct tls_reader {
+    struct nj_option_reader *r;
+    struct nj_tls_block *b;
+    enum nj_tls_place place;
+};
+
+typedef bool (*tls_field_fn)(struct tls_reader *t, const struct nj_conf_member *m);
+
+void nj_tls_block_init(struct nj_tls_block *b)
+{
+    *b = (struct nj_tls_block){ .min_version = NJ_TLS_1_2, .timeout_ns = DEFAULT_TIMEOUT_NS };
+}
+
+void nj_tls_block_free(struct nj_tls_block *b)
+{
+    for (size_t i = 0; i < b->certs_n; i++) {
+        nj_dealloc(b->certs[i].cert_file);
+        nj_dealloc(b->certs[i].key_file);
+    }
+    nj_dealloc(b->certs);
+    nj_dealloc(b->provider);
+    nj_dealloc(b->cert_file);
+    nj_dealloc(b->key_file);
+    nj_dealloc(b->ca_file);
+    nj_dealloc(b->suites);
+    nj_dealloc(b->groups);
+    nj_dealloc(b->pinned);
+    nj_dealloc(b->file);
+    nj_tls_block_init(b);
+}
+
+/* Report and stop. */
+#define FAIL(t, v, ...) (nj_reader_fail((t)->r, (v), __VA_ARGS__), false)
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static bool read_file(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_STRING) {
+        return FAIL(t, &m->value, "error parsing tls config, expected '%s' to be filename", m->key);
+    }
+    char **where = nj_key_is(m, "cert_file")  ? &t->b->cert_file
+                   : nj_key_is(m, "key_file") ? &t->b->key_file
+                                              : &t->b->ca_file;
+    nj_text_set(where, m->value.as.str.ptr);
+    return true;
+}
+
+/* One member of an entry of `certs`; names are matched exactly. */
+static bool read_cert_member(struct tls_reader *t, const struct nj_conf_member *m,
+                             struct nj_cert_files *files)
+{
+    bool cert = strcmp(m->key, "cert_file") == 0;
+    if (!cert && strcmp(m->key, "key_file") != 0) {
+        char *name = nj_quoted(m->key, m->key_len);
+        nj_reader_fail(t->r, &m->value, "error parsing tls certs config, unknown field %s", name);
+        nj_dealloc(name);
+        return false;
+    }
+    if (m->value.type != NJ_CONF_STRING) {
+        return FAIL(t, &m->value, "error parsing certificates config: unsupported type %s",
+                    nj_conf_type_name(m->value.type));
+    }
+    nj_text_set(cert ? &files->cert_file : &files->key_file, m->value.as.str.ptr);
+    return true;
+}
+
+static bool read_cert_entry(struct tls_reader *t, const struct nj_conf_value *v)
+{
+    struct nj_tls_block *b = t->b;
+    if (v->type != NJ_CONF_MAP) {
+        return FAIL(t, v, "error parsing certificates config: unsupported type %s",
+                    nj_conf_type_name(v->type));
+    }
+    b->certs = nj_realloc(b->certs, (b->certs_n + 1) * sizeof(*b->certs));
+    struct nj_cert_files *files = &b->certs[b->certs_n++];
+    *files = (struct nj_cert_files){ NULL, NULL };
+    const struct nj_conf_map *map = v->as.map;
+    for (size_t i = 0; i < map->count; i++) {
+        if (!read_cert_member(t, &map->members[i], files)) {
+            return false;
+        }
+    }
+    if (files->cert_file == NULL || files->key_file == NULL) {
+        const struct nj_conf_value *at = map->count > 0 ? &map->members[map->count - 1].value : v;
+        return FAIL(t, at,
+                    "error parsing certificates config: both 'cert_file' and 'cert_key' "
+                    "options are required");
+    }
+    return true;
+}
+
+static bool read_certs(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_LIST) {
+        /* the reference names the type of the tls block, not of the value */
+        return FAIL(t, &m->value, "error parsing certificates config: unsupported type %s",
+                    nj_conf_type_name(NJ_CONF_MAP));
+    }
+    const struct nj_conf_list *l = m->value.as.list;
+    for (size_t i = 0; i < l->count; i++) {
+        if (!read_cert_entry(t, &l->items[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- switches ------------------------------------------------------------------------------- */
+
+static bool read_switch(struct tls_reader *t, const struct nj_conf_member *m, bool *on_out)
+{
+    if (m->value.type != NJ_CONF_BOOL) {
+        return FAIL(t, &m->value, "error parsing tls config, expected '%s' to be a boolean",
+                    m->key);
+    }
+    *on_out = m->value.as.boolean;
+    return true;
+}
+
+static bool read_verify(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    bool on = false;
+    if (!read_switch(t, m, &on)) {
+        return false;
+    }
+    t->b->verify = on || t->b->verify_and_map || t->b->verify_known_urls;
+    return true;
+}
+
+static bool read_verify_and_map(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (!read_switch(t, m, &t->b->verify_and_map)) {
+        return false;
+    }
+    t->b->verify = t->b->verify || t->b->verify_and_map;
+    return true;
+}
+
+static bool read_known_urls(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (!read_switch(t, m, &t->b->verify_known_urls)) {
+        return false;
+    }
+    if (t->b->verify_known_urls && t->place != NJ_TLS_ROUTES) {
+        return FAIL(t, &m->value, "verify_cert_and_check_known_urls not supported in this context");
+    }
+    t->b->verify = t->b->verify || t->b->verify_known_urls;
+    return true;
+}
+
+static bool read_insecure(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    return read_switch(t, m, &t->b->insecure);
+}
+
+static bool read_allow_insecure(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    return read_switch(t, m, &t->b->allow_insecure_suites);
+}
+
+/* ---- versions, suites, groups --------------------------------------------------------------- */
+
+static bool wrong_version_type(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    struct nj_buf b;
+    nj_buf_init(&b, SIZE_MAX);
+    nj_conf_print(&m->value, &b);
+    nj_reader_fail(t->r, &m->value, "error parsing tls config: 'min_version' wrong type: %s",
+                   b.ptr == NULL ? "" : b.ptr);
+    nj_buf_free(&b);
+    return false;
+}
+
+static bool read_min_version(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_STRING) {
+        return wrong_version_type(t, m);
+    }
+    const char *s = m->value.as.str.ptr;
+    if (strcmp(s, "1.2") == 0) {
+        t->b->min_version = NJ_TLS_1_2;
+    } else if (strcmp(s, "1.3") == 0) {
+        t->b->min_version = NJ_TLS_1_3;
+    } else if (strcmp(s, "1.0") == 0 || strcmp(s, "1.1") == 0) {
+        return FAIL(t, &m->value, "error parsing tls config: unsupported TLS version: TLS %s", s);
+    } else {
+        return FAIL(t, &m->value, "error parsing tls config: unknown version: %s", s);
+    }
+    return true;
+}
+
+static bool read_suites(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    struct nj_tls_block *b = t->b;
+    if (!nj_reader_is(t->r, &m->value, NJ_CONF_LIST)) {
+        return false;
+    }
+    const struct nj_conf_list *l = m->value.as.list;
+    if (l->count == 0) {
+        return FAIL(t, &m->value, "error parsing tls config, 'cipher_suites' cannot be empty");
+    }
+    nj_dealloc(b->suites);
+    b->suites = nj_calloc(l->count, sizeof(*b->suites));
+    b->suites_n = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        const struct nj_conf_value *v = &l->items[i];
+        if (!nj_reader_is(t->r, v, NJ_CONF_STRING)) {
+            return false;
+        }
+        const struct nj_tls_suite *suite = nj_tls_suite_by_name(v->as.str.ptr);
+        if (suite == NULL) {
+            return FAIL(t, v, "unrecognized cipher %s", v->as.str.ptr);
+        }
+        b->suites[b->suites_n++] = suite->id;
+    }
+    return true;
+}
+
+static bool read_groups(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    struct nj_tls_block *b = t->b;
+    if (!nj_reader_is(t->r, &m->value, NJ_CONF_LIST)) {
+        return false;
+    }
+    const struct nj_conf_list *l = m->value.as.list;
+    if (l->count == 0) {
+        return FAIL(t, &m->value, "error parsing tls config, 'curve_preferences' cannot be empty");
+    }
+    nj_dealloc(b->groups);
+    b->groups = nj_calloc(l->count, sizeof(*b->groups));
+    b->groups_n = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        const struct nj_conf_value *v = &l->items[i];
+        if (!nj_reader_is(t->r, v, NJ_CONF_STRING)) {
+            return false;
+        }
+        const struct nj_tls_group *group = nj_tls_group_by_name(v->as.str.ptr);
+        if (group == NULL) {
+            return FAIL(t, v, "unrecognized curve preference %s", v->as.str.ptr);
+        }
+        b->groups[b->groups_n++] = group->id;
+    }
+    return true;
+}
+
+/* ---- time, pins, first ---------------------------------------------------------------------- */
+
+static bool read_timeout(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    struct nj_buf why;
+    int64_t ns = 0;
+    nj_buf_init(&why, SIZE_MAX);
+    int rc = nj_seconds_read(&m->value, &ns, &why);
+    if (rc == NJ_E_UNSUPPORTED) {
+        nj_reader_fail(t->r, &m->value, "error parsing tls config, 'timeout' wrong type");
+    } else if (rc != NJ_OK) {
+        nj_reader_fail(t->r, &m->value, "error parsing tls config, 'timeout' %s", why.ptr);
+    } else {
+        t->b->timeout_ns = ns == 0 ? DEFAULT_TIMEOUT_NS : ns;
+    }
+    nj_buf_free(&why);
+    return rc == NJ_OK;
+}
+
+static bool read_pin(struct tls_reader *t, const struct nj_conf_value *v)
+{
+    struct nj_tls_block *b = t->b;
+    if (!nj_reader_is(t->r, v, NJ_CONF_STRING)) {
+        return false;
+    }
+    char *low = nj_strdup(v->as.str.ptr);
+    for (char *p = low; *p != '\0'; p++) {
+        *p = (char) (*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+    }
+    bool ok = v->as.str.len == 64 && strspn(low, "0123456789abcdef") == 64;
+    if (ok) {
+        memcpy(b->pinned[b->pinned_n++], low, 65);
+    } else {
+        nj_reader_fail(t->r, v,
+                       "error parsing tls config, 'pinned_certs' key %s does not look like "
+                       "hex-encoded sha256 of DER encoded SubjectPublicKeyInfo",
+                       low);
+    }
+    nj_dealloc(low);
+    return ok;
+}
+
+static bool read_pins(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    struct nj_tls_block *b = t->b;
+    if (m->value.type != NJ_CONF_LIST) {
+        return FAIL(t, &m->value,
+                    "error parsing tls config, expected 'pinned_certs' to be a list of "
+                    "hex-encoded sha256 of DER encoded SubjectPublicKeyInfo");
+    }
+    const struct nj_conf_list *l = m->value.as.list;
+    nj_dealloc(b->pinned);
+    b->pinned = nj_calloc(l->count, sizeof(*b->pinned));
+    b->pinned_n = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        if (!read_pin(t, &l->items[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_rate(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_INT) {
+        return FAIL(t, &m->value, "error parsing tls config, 'connection_rate_limit' wrong type");
+    }
+    t->b->rate_limit = m->value.as.integer;
+    return true;
+}
+
+static bool word_is(const char *s, const char *a, const char *b)
+{
+    return strcasecmp(s, a) == 0 || strcasecmp(s, b) == 0;
+}
+
+/* "true", "off", "auto", or how long to wait for a ClientHello. */
+static bool first_text(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    const char *s = m->value.as.str.ptr;
+    struct nj_tls_block *b = t->b;
+    int64_t ns = 0;
+    if (word_is(s, "true", "on") || word_is(s, "false", "off")) {
+        b->first = word_is(s, "true", "on") ? NJ_TLS_FIRST_ALWAYS : NJ_TLS_FIRST_OFF;
+        return true;
+    }
+    if (word_is(s, "auto", "auto_fallback")) {
+        b->first = NJ_TLS_FIRST_AUTO;
+        b->first_delay_ns = AUTO_FIRST_NS;
+        return true;
+    }
+    struct nj_buf why;
+    nj_buf_init(&why, SIZE_MAX);
+    int rc = nj_go_duration(s, m->value.as.str.len, &ns, &why);
+    nj_buf_free(&why);
+    if (rc != NJ_OK) {
+        char *value = nj_quoted(s, m->value.as.str.len);
+        nj_reader_fail(t->r, &m->value, "field \"%s\"'s value %s is invalid", m->key, value);
+        nj_dealloc(value);
+        return false;
+    }
+    b->first = ns > 0 ? NJ_TLS_FIRST_AUTO : NJ_TLS_FIRST_ALWAYS;
+    b->first_delay_ns = ns > 0 ? ns : 0;
+    return true;
+}
+
+static bool read_first(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    t->b->first_delay_ns = 0;
+    if (m->value.type == NJ_CONF_BOOL) {
+        t->b->first = m->value.as.boolean ? NJ_TLS_FIRST_ALWAYS : NJ_TLS_FIRST_OFF;
+        return true;
+    }
+    if (m->value.type == NJ_CONF_STRING) {
+        return first_text(t, m);
+    }
+    return FAIL(t, &m->value, "field \"%s\" should be a boolean or a string, got %s", m->key,
+                nj_conf_type_name(m->value.type));
+}
+
+/* ---- provider ------------------------------------------------------------------------------- */
+
+static bool read_provider(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_STRING) {
+        return FAIL(t, &m->value, "error parsing tls config, expected 'provider' to be a string");
+    }
+    const char *s = m->value.as.str.ptr;
+    if (s[0] == '\0' || s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-")] != '\0') {
+        char *name = nj_quoted(s, m->value.as.str.len);
+        nj_reader_fail(t->r, &m->value,
+                       "error parsing tls config, 'provider' %s is no provider name: lower-case "
+                       "letters, digits, _ and -",
+                       name);
+        nj_dealloc(name);
+        return false;
+    }
+    nj_text_set(&t->b->provider, s);
+    return true;
+}
+
+/* ---- OCSP of peers: read, not served -------------------------------------------------------- */
+
+static bool ocsp_unknown(struct tls_reader *t, const struct nj_conf_member *block,
+                         const struct nj_conf_member *m)
+{
+    const struct nj_conf_value *at = m->value.file == NULL ? &block->value : &m->value;
+    nj_reader_fail(t->r, &block->value,
+                   "%s:%u:%u: error parsing tls peer config, unknown field [\"%s\"]", at->file,
+                   (unsigned) at->line, (unsigned) at->col, m->key);
+    return false;
+}
+
+static bool ocsp_seconds(struct tls_reader *t, const struct nj_conf_member *block,
+                         const struct nj_conf_member *m)
+{
+    struct nj_buf why;
+    int64_t ns = 0;
+    nj_buf_init(&why, SIZE_MAX);
+    int rc = nj_seconds_read(&m->value, &ns, &why);
+    if (rc == NJ_E_INVALID) {
+        const struct nj_conf_value *at = m->value.file == NULL ? &block->value : &m->value;
+        nj_reader_fail(t->r, &block->value,
+                       "%s:%u:%u: error parsing tls peer config, conversion error: %s", at->file,
+                       (unsigned) at->line, (unsigned) at->col, why.ptr);
+    } else if (rc != NJ_OK) {
+        (void) ocsp_unknown(t, block, m);
+    }
+    nj_buf_free(&why);
+    return rc == NJ_OK;
+}
+
+static bool ocsp_member(struct tls_reader *t, const struct nj_conf_member *block,
+                        const struct nj_conf_member *m)
+{
+    static const char *const times[] = { "ca_timeout", "allowed_clockskew",
+                                         "cache_ttl_when_next_update_unset", NULL };
+    static const char *const switches[] = { "verify", "warn_only", "unknown_is_good",
+                                            "allow_when_ca_unreachable", NULL };
+    if (nj_key_among(m, times)) {
+        return ocsp_seconds(t, block, m);
+    }
+    if (!nj_key_among(m, switches) || m->value.type != NJ_CONF_BOOL) {
+        return ocsp_unknown(t, block, m);
+    }
+    if (nj_key_is(m, "verify")) {
+        t->b->ocsp_peer = m->value.as.boolean;
+    }
+    return true;
+}
+
+static bool read_ocsp_peer(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (m->value.type == NJ_CONF_BOOL) {
+        t->b->ocsp_peer = m->value.as.boolean;
+        return true;
+    }
+    if (m->value.type != NJ_CONF_MAP) {
+        return FAIL(t, &m->value,
+                    "error parsing ocsp peer config: unsupported type map[string]interface {}");
+    }
+    const struct nj_conf_map *map = m->value.as.map;
+    for (size_t i = 0; i < map->count; i++) {
+        if (!ocsp_member(t, m, &map->members[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the certificate store of another system ------------------------------------------------ */
+
+static bool store_text(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_STRING || m->value.as.str.len == 0) {
+        return FAIL(t, &m->value, "expected '%s' to be a valid non-empty string", m->key);
+    }
+    return true;
+}
+
+static bool read_cert_store(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (!store_text(t, m)) {
+        return false;
+    }
+    if (word_is(m->value.as.str.ptr, "windowscurrentuser", "windowslocalmachine")) {
+        return FAIL(t, &m->value, "cert_store not compatible with current operating system");
+    }
+    return FAIL(t, &m->value, "cert store type not implemented");
+}
+
+static bool read_cert_match_by(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (!store_text(t, m)) {
+        return false;
+    }
+    const char *s = m->value.as.str.ptr;
+    if (!word_is(s, "issuer", "subject") && strcasecmp(s, "thumbprint") != 0) {
+        return FAIL(t, &m->value, "cert match by type not implemented");
+    }
+    return true;
+}
+
+static bool read_skip_invalid(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_BOOL) {
+        return FAIL(t, &m->value, "expected 'cert_match_skip_invalid' to be a boolean");
+    }
+    return true;
+}
+
+static bool read_ca_match(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    const struct nj_conf_list *l = m->value.type == NJ_CONF_LIST ? m->value.as.list : NULL;
+    for (size_t i = 0; l != NULL && i < l->count; i++) {
+        if (l->items[i].type != NJ_CONF_STRING) {
+            return FAIL(t, &m->value,
+                        "error parsing ca_cert_match: unsupported type *conf.token where string "
+                        "is expected");
+        }
+    }
+    return true;
+}
+
+/* ---- the block ------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    tls_field_fn read;
+} fields[] = {
+    { "cert_file", read_file },
+    { "key_file", read_file },
+    { "ca_file", read_file },
+    { "certs", read_certs },
+    { "certificates", read_certs },
+    { "verify", read_verify },
+    { "verify_and_map", read_verify_and_map },
+    { "verify_cert_and_check_known_urls", read_known_urls },
+    { "insecure", read_insecure },
+    { "timeout", read_timeout },
+    { "min_version", read_min_version },
+    { "cipher_suites", read_suites },
+    { "allow_insecure_cipher_suites", read_allow_insecure },
+    { "curve_preferences", read_groups },
+    { "pinned_certs", read_pins },
+    { "connection_rate_limit", read_rate },
+    { "handshake_first", read_first },
+    { "first", read_first },
+    { "immediate", read_first },
+    { "ocsp_peer", read_ocsp_peer },
+    { "cert_store", read_cert_store },
+    { "cert_match_by", read_cert_match_by },
+    { "cert_match", store_text },
+    { "cert_match_skip_invalid", read_skip_invalid },
+    { "ca_certs_match", read_ca_match },
+    { "provider", read_provider },
+};
+
+static bool read_field(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (nj_key_is(m, fields[i].name)) {
+            return fields[i].read(t, m);
+        }
+    }
+    char *name = nj_quoted(m->key, m->key_len);
+    nj_reader_fail(t->r, &m->value, "error parsing tls config, unknown field %s", name);
+    nj_dealloc(name);
+    return false;
+}
+
+static bool check_suites(struct tls_reader *t, const struct nj_conf_value *at)
+{
+    struct nj_buf names;
+    nj_buf_init(&names, SIZE_MAX);
+    for (size_t i = 0; i < t->b->suites_n && !t->b->allow_insecure_suites; i++) {
+        const struct nj_tls_suite *suite = nj_tls_suite_by_id(t->b->suites[i]);
+        if (!suite->secure) {
+            (void) nj_buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", suite->name);
+        }
+    }
+    bool ok = names.len == 0;
+    if (!ok) {
+        nj_reader_fail(t->r, at,
+                       "insecure cipher suites configured without "
+                       "'allow_insecure_cipher_suites' option set: %s",
+                       names.ptr);
+    }
+    nj_buf_free(&names);
+    return ok;
+}
+
+/* What the block says as a whole. */
+static bool check_block(struct tls_reader *t, const struct nj_conf_value *at)
+{
+    const struct nj_tls_block *b = t->b;
+    if (b->certs_n > 0 && b->cert_file != NULL) {
+        return FAIL(t, at,
+                    "error parsing tls config, cannot combine 'cert_file' option with "
+                    "'certs' option");
+    }
+    if (!check_suites(t, at)) {
+        return false;
+    }
+    if (b->cert_file != NULL && b->key_file == NULL) {
+        return FAIL(t, at, "missing 'key_file' in TLS configuration");
+    }
+    if (b->cert_file == NULL && b->key_file != NULL) {
+        return FAIL(t, at, "missing 'cert_file' in TLS configuration");
+    }
+    return true;
+}
+
+static bool check_files(struct tls_reader *t, const struct nj_conf_value *at)
+{
+    const struct nj_options_hooks *hooks = t->r->hooks;
+    struct nj_error err = NJ_ERROR_INIT;
+    if (hooks->check_tls == NULL ||
+        hooks->check_tls(hooks->user, t->b, t->r->o->tls_provider, &err) == NJ_OK) {
+        return true;
+    }
+    return FAIL(t, at, "%s", err.text);
+}
+
+bool nj_reader_tls(struct nj_option_reader *r, const struct nj_conf_member *m,
+                   enum nj_tls_place place, struct nj_tls_block *block)
+{
+    struct tls_reader t = { .r = r, .b = block, .place = place };
+    const struct nj_conf_value *v = &m->value;
+    const struct nj_conf_value *at = v->file == NULL ? r->option : v;
+
+    if (!nj_reader_is(r, v, NJ_CONF_MAP)) {
+        return false;
+    }
+    block->present = true;
+    nj_text_set(&block->file, at->file);
+    block->line = at->line;
+    block->col = at->col;
+    for (size_t i = 0; i < v->as.map->count; i++) {
+        if (!read_field(&t, &v->as.map->members[i])) {
+            return false;
+        }
+    }
+    return check_block(&t, v) && check_files(&t, v);
+}
+
+void nj_set_tls(struct nj_option_reader *r, const struct nj_option *opt,
+                const struct nj_conf_member *m)
+{
+    struct nj_tls_block *b = &r->o->tls;
+    (void) opt;
+    nj_tls_block_free(b);
+    if (!nj_reader_tls(r, m, NJ_TLS_CLIENTS, b)) {
+        return;
+    }
+    if (b->verify_and_map) {
+        nj_reader_unserved(r, m, "asks for verify_and_map, which is not served yet; use verify");
+    }
+    if (b->certs_n > 0) {
+        nj_reader_unserved(r, m, "has certs, which is not served yet; use cert_file and key_file");
+    }
+    if (b->rate_limit != 0) {
+        nj_reader_unserved(r, m, "has connection_rate_limit, which is not served yet; remove it");
+    }
+    if (b->ocsp_peer) {
+        nj_reader_unserved(r, m, "asks for ocsp_peer, which is not served yet; remove it");
+    }
+}

@@ -1,0 +1,569 @@
+/*
+ * options_unserved.c: what the reference knows and this server does not serve.
+ *
+ * Such options pass `-t`, where what is cheap to check is checked; each leaves a sentence with
+ * which the start is refused, because a server that silently lacks routes or accounts does harm.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "natterjack/plugin.h"
+#include "ops/option_reader.h"
+
+/* ---- single values -------------------------------------------------------------------------- */
+
+void nj_set_unserved(struct nj_option_reader *r, const struct nj_option *opt,
+                     const struct nj_conf_member *m)
+{
+    nj_reader_unserved(r, m, opt->unserved);
+}
+
+/* `false` asks for nothing. */
+void nj_set_unserved_bool(struct nj_option_reader *r, const struct nj_option *opt,
+                          const struct nj_conf_member *m)
+{
+    bool on = false;
+    if (nj_reader_bool(r, &m->value, &on) && on) {
+        nj_reader_unserved(r, m, opt->unserved);
+    }
+}
+
+/* 0 asks for nothing. */
+void nj_set_unserved_int(struct nj_option_reader *r, const struct nj_option *opt,
+                         const struct nj_conf_member *m)
+{
+    int64_t n = 0;
+    if (!nj_reader_int(r, &m->value, &n)) {
+        return;
+    }
+    if (opt->offset != NJ_OPTION_NOWHERE && opt->width == sizeof(int64_t)) {
+        *(int64_t *) (void *) ((char *) r->o + opt->offset) = n;
+    } else if (opt->offset != NJ_OPTION_NOWHERE) {
+        *(int *) (void *) ((char *) r->o + opt->offset) = n < -1 || n > 65535 ? -1 : (int) n;
+    }
+    if (n != 0) {
+        nj_reader_unserved(r, m, opt->unserved);
+    }
+}
+
+void nj_set_unserved_string(struct nj_option_reader *r, const struct nj_option *opt,
+                            const struct nj_conf_member *m)
+{
+    if (nj_reader_is(r, &m->value, NJ_CONF_STRING) && m->value.as.str.len > 0) {
+        nj_reader_unserved(r, m, opt->unserved);
+    }
+}
+
+void nj_set_known(struct nj_option_reader *r, const struct nj_option *opt,
+                  const struct nj_conf_member *m)
+{
+    (void) r;
+    (void) opt;
+    (void) m;
+}
+
+void nj_set_known_bool(struct nj_option_reader *r, const struct nj_option *opt,
+                       const struct nj_conf_member *m)
+{
+    (void) opt;
+    (void) nj_reader_is(r, &m->value, NJ_CONF_BOOL);
+}
+
+void nj_set_known_int(struct nj_option_reader *r, const struct nj_option *opt,
+                      const struct nj_conf_member *m)
+{
+    (void) opt;
+    (void) nj_reader_is(r, &m->value, NJ_CONF_INT);
+}
+
+void nj_set_known_string(struct nj_option_reader *r, const struct nj_option *opt,
+                         const struct nj_conf_member *m)
+{
+    (void) opt;
+    (void) nj_reader_is(r, &m->value, NJ_CONF_STRING);
+}
+
+void nj_set_system_account(struct nj_option_reader *r, const struct nj_option *opt,
+                           const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_STRING) {
+        nj_reader_fail(r, &m->value, "system account name must be a string");
+    } else if (strcmp(m->value.as.str.ptr, "$SYS") != 0) {
+        nj_reader_unserved(r, m, opt->unserved);
+    }
+}
+
+/* ---- keys ----------------------------------------------------------------------------------- */
+
+static bool check_trusted(struct nj_option_reader *r, const struct nj_conf_value *option,
+                          const struct nj_conf_value *v)
+{
+    if (nj_nkey_is_public(v->as.str.ptr, 'O')) {
+        return true;
+    }
+    char *text = nj_quoted(v->as.str.ptr, v->as.str.len);
+    nj_reader_fail(r, option, "trust key %s required to be a valid public operator nkey", text);
+    nj_dealloc(text);
+    return false;
+}
+
+void nj_set_trusted(struct nj_option_reader *r, const struct nj_option *opt,
+                    const struct nj_conf_member *m)
+{
+    const struct nj_conf_value *v = &m->value;
+    if (v->type == NJ_CONF_STRING) {
+        (void) check_trusted(r, v, v);
+    } else if (v->type != NJ_CONF_LIST) {
+        nj_reader_fail(r, v, "error parsing trusted: unsupported type %s",
+                       nj_conf_type_name(v->type));
+    }
+    for (size_t i = 0; v->type == NJ_CONF_LIST && i < v->as.list->count; i++) {
+        const struct nj_conf_value *item = &v->as.list->items[i];
+        if (item->type != NJ_CONF_STRING) {
+            nj_reader_fail(r, item, "error parsing trusted: unsupported type in array %s",
+                           nj_conf_type_name(item->type));
+        } else if (!check_trusted(r, v, item)) {
+            break;
+        }
+    }
+    nj_reader_unserved(r, m, opt->unserved);
+}
+
+static void check_proxy(struct nj_option_reader *r, const struct nj_conf_value *v)
+{
+    static const char *const names[] = { "key", "public_key", NULL };
+    if (v->type != NJ_CONF_MAP) {
+        nj_reader_fail(r, v, "expected proxies' trusted entry to be a map/struct, got %s",
+                       nj_conf_type_name(v->type));
+        return;
+    }
+    for (size_t i = 0; i < v->as.map->count; i++) {
+        const struct nj_conf_member *m = &v->as.map->members[i];
+        if (!nj_key_among(m, names)) {
+            nj_reader_unknown(r, m);
+        } else if (nj_reader_is(r, &m->value, NJ_CONF_STRING) &&
+                   !nj_nkey_is_public(m->value.as.str.ptr, '*')) {
+            nj_reader_fail(r, &m->value, "invalid proxy key \"%s\"", m->value.as.str.ptr);
+        }
+    }
+}
+
+void nj_set_proxies(struct nj_option_reader *r, const struct nj_option *opt,
+                    const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_MAP) {
+        nj_reader_fail(r, &m->value, "expected proxies to be a map/struct, got %s",
+                       nj_conf_type_name(m->value.type));
+        return;
+    }
+    const struct nj_conf_map *map = m->value.as.map;
+    for (size_t i = 0; i < map->count; i++) {
+        const struct nj_conf_member *in = &map->members[i];
+        if (!nj_key_is(in, "trusted")) {
+            nj_reader_unknown(r, in);
+        } else if (in->value.type != NJ_CONF_LIST) {
+            nj_reader_fail(r, &in->value, "expected proxies' trusted field to be an array, got %s",
+                           nj_conf_type_name(in->value.type));
+        } else {
+            for (size_t k = 0; k < in->value.as.list->count; k++) {
+                check_proxy(r, &in->value.as.list->items[k]);
+            }
+        }
+    }
+    nj_reader_unserved(r, m, opt->unserved);
+}
+
+/* ---- OCSP ----------------------------------------------------------------------------------- */
+
+/* True when the block may go on; its member names are matched exactly. */
+static bool ocsp_member(struct nj_option_reader *r, const struct nj_conf_member *m, bool *on_out)
+{
+    static const char *const modes[] = { "auto", "always", "must", "never", NULL };
+    if (strcmp(m->key, "mode") == 0) {
+        if (m->value.type != NJ_CONF_STRING) {
+            nj_reader_fail(r, r->option, "interface conversion: interface {} is %s, not string",
+                           nj_conf_type_name(m->value.type));
+            return false;
+        }
+        const struct nj_conf_member mode = { .key = m->value.as.str.ptr,
+                                             .key_len = m->value.as.str.len };
+        if (!nj_key_among(&mode, modes)) {
+            /* the reference prints the type for the value */
+            nj_reader_fail(r, &m->value, "error parsing ocsp config: unsupported ocsp mode string");
+            return false;
+        }
+        *on_out = !nj_key_is(&mode, "never");
+        return true;
+    }
+    if (strcmp(m->key, "url") != 0 && strcmp(m->key, "urls") != 0) {
+        nj_reader_fail(r, &m->value, "error parsing ocsp config: unsupported field string");
+        return false;
+    }
+    return true;
+}
+
+void nj_set_ocsp(struct nj_option_reader *r, const struct nj_option *opt,
+                 const struct nj_conf_member *m)
+{
+    const struct nj_conf_value *v = &m->value;
+    bool on = v->type == NJ_CONF_MAP || (v->type == NJ_CONF_BOOL && v->as.boolean);
+    if (v->type != NJ_CONF_MAP && v->type != NJ_CONF_BOOL) {
+        nj_reader_fail(r, v, "error parsing ocsp config: unsupported type %s",
+                       nj_conf_type_name(v->type));
+    }
+    for (size_t i = 0; v->type == NJ_CONF_MAP && i < v->as.map->count; i++) {
+        if (!ocsp_member(r, &v->as.map->members[i], &on)) {
+            return;
+        }
+    }
+    if (on) {
+        nj_reader_unserved(r, m, opt->unserved);
+    }
+}
+
+static void cache_unknown(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    nj_reader_fail(r, &m->value, "error parsing OCSP peer cache config, unknown field [\"%s\"]",
+                   m->key);
+}
+
+static void cache_interval(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    struct nj_buf why;
+    int64_t ns = 0;
+    nj_buf_init(&why, SIZE_MAX);
+    int rc = nj_seconds_read(&m->value, &ns, &why);
+    if (rc == NJ_E_INVALID) {
+        nj_reader_fail(r, &m->value, "error parsing tls peer config, conversion error: %s",
+                       why.ptr);
+    } else if (rc != NJ_OK) {
+        cache_unknown(r, m);
+    }
+    nj_buf_free(&why);
+}
+
+static void cache_member(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    const struct nj_conf_value *v = &m->value;
+    if (nj_key_is(m, "type") && v->type == NJ_CONF_STRING) {
+        if (strcasecmp(v->as.str.ptr, "local") != 0 && strcasecmp(v->as.str.ptr, "none") != 0) {
+            nj_reader_fail(r, v, "error parsing OCSP peer cache config, unknown type [%s]",
+                           v->as.str.ptr);
+        }
+    } else if (nj_key_is(m, "save_interval")) {
+        cache_interval(r, m);
+    } else if (!(nj_key_is(m, "local_store") && v->type == NJ_CONF_STRING) &&
+               !(nj_key_is(m, "preserve_revoked") && v->type == NJ_CONF_BOOL)) {
+        cache_unknown(r, m);
+    }
+}
+
+/* A cache is only filled by OCSP checks of peers, which are refused where they are asked for. */
+void nj_set_ocsp_cache(struct nj_option_reader *r, const struct nj_option *opt,
+                       const struct nj_conf_member *m)
+{
+    const struct nj_conf_value *v = &m->value;
+    (void) opt;
+    if (v->type == NJ_CONF_MAP) {
+        for (size_t i = 0; i < v->as.map->count; i++) {
+            cache_member(r, &v->as.map->members[i]);
+        }
+    } else if (v->type != NJ_CONF_BOOL) {
+        nj_reader_fail(r, v, "error parsing tags: unsupported type %s", nj_conf_type_name(v->type));
+    }
+}
+
+/* ---- JetStream ------------------------------------------------------------------------------ */
+
+static bool jetstream_text(struct nj_option_reader *r, const struct nj_conf_value *v)
+{
+    static const char *const on[] = { "enabled", "enable", NULL };
+    static const char *const off[] = { "disabled", "disable", NULL };
+    const struct nj_conf_member word = { .key = v->as.str.ptr, .key_len = v->as.str.len };
+    if (!nj_key_among(&word, on) && !nj_key_among(&word, off)) {
+        nj_reader_fail(r, v, "Expected 'enabled' or 'disabled' for string value, got '%s'",
+                       v->as.str.ptr);
+        return false;
+    }
+    return nj_key_among(&word, on);
+}
+
+static bool jetstream_map(struct nj_option_reader *r, const struct nj_conf_map *map)
+{
+    static const char *const names[] = { "strict",
+                                         "store_dir",
+                                         "storedir",
+                                         "store",
+                                         "max_mem",
+                                         "max_mem_store",
+                                         "max_memory_store",
+                                         "max_file",
+                                         "max_file_store",
+                                         "sync",
+                                         "sync_interval",
+                                         "domain",
+                                         "key",
+                                         "ek",
+                                         "encryption_key",
+                                         "prev_key",
+                                         "prev_ek",
+                                         "prev_encryption_key",
+                                         "cipher",
+                                         "extension_hint",
+                                         "unique_tag",
+                                         "limits",
+                                         "tpm",
+                                         "max_outstanding_catchup",
+                                         "max_buffered_size",
+                                         "max_buffered_msgs",
+                                         "request_queue_limit",
+                                         "info_queue_limit",
+                                         "meta_compact",
+                                         "meta_compact_size",
+                                         "meta_compact_sync",
+                                         "max_concurrent_io",
+                                         NULL };
+    static const char *const enabled[] = { "enabled", "enable", NULL };
+    bool on = true;
+    for (size_t i = 0; i < map->count; i++) {
+        const struct nj_conf_member *m = &map->members[i];
+        if (nj_key_among(m, enabled)) {
+            (void) nj_reader_bool(r, &m->value, &on);
+        } else if (!nj_key_among(m, names)) {
+            nj_reader_unknown(r, m);
+        }
+    }
+    return on;
+}
+
+void nj_set_jetstream(struct nj_option_reader *r, const struct nj_option *opt,
+                      const struct nj_conf_member *m)
+{
+    const struct nj_conf_value *v = &m->value;
+    (void) opt;
+    switch (v->type) {
+    case NJ_CONF_BOOL:
+        r->jetstream = v->as.boolean;
+        break;
+    case NJ_CONF_STRING:
+        r->jetstream = jetstream_text(r, v);
+        break;
+    case NJ_CONF_MAP:
+        r->jetstream = jetstream_map(r, v->as.map);
+        break;
+    default:
+        nj_reader_fail(r, v, "Expected map, bool or string to define JetStream, got %s",
+                       nj_conf_type_name(v->type));
+    }
+}
+
+void nj_set_js_domain(struct nj_option_reader *r, const struct nj_option *opt,
+                      const struct nj_conf_member *m)
+{
+    (void) opt;
+    if (m->value.type != NJ_CONF_MAP) {
+        nj_reader_fail(r, &m->value, "error default_js_domain config: unsupported type %s",
+                       nj_conf_type_name(m->value.type));
+    } else {
+        nj_options_add_ignored(r->o, "default_js_domain has no effect: this server has no "
+                                     "JetStream");
+    }
+}
+
+/* ---- blocks --------------------------------------------------------------------------------- */
+
+static const char *const cluster_names[] = { "name",
+                                             "listen",
+                                             "host",
+                                             "net",
+                                             "port",
+                                             "authorization",
+                                             "permissions",
+                                             "routes",
+                                             "tls",
+                                             "cluster_advertise",
+                                             "advertise",
+                                             "no_advertise",
+                                             "connect_retries",
+                                             "connect_backoff",
+                                             "pool_size",
+                                             "accounts",
+                                             "compression",
+                                             "ping_interval",
+                                             "ping_max",
+                                             "write_deadline",
+                                             "write_timeout",
+                                             NULL };
+static const char *const gateway_names[] = { "name",
+                                             "listen",
+                                             "host",
+                                             "net",
+                                             "port",
+                                             "authorization",
+                                             "tls",
+                                             "advertise",
+                                             "connect_retries",
+                                             "connect_backoff",
+                                             "reject_unknown",
+                                             "reject_unknown_cluster",
+                                             "write_deadline",
+                                             "write_timeout",
+                                             "gateways",
+                                             NULL };
+static const char *const leaf_names[] = { "listen",
+                                          "host",
+                                          "net",
+                                          "port",
+                                          "authorization",
+                                          "tls",
+                                          "advertise",
+                                          "leafnode_advertise",
+                                          "no_advertise",
+                                          "min_version",
+                                          "minimum_version",
+                                          "reconnect",
+                                          "reconnect_delay",
+                                          "reconnect_interval",
+                                          "dial_timeout",
+                                          "compression",
+                                          "isolate_leafnode_interest",
+                                          "isolate",
+                                          "write_deadline",
+                                          "write_timeout",
+                                          "remotes",
+                                          NULL };
+static const char *const websocket_names[] = { "listen",
+                                               "host",
+                                               "net",
+                                               "port",
+                                               "advertise",
+                                               "no_tls",
+                                               "tls",
+                                               "same_origin",
+                                               "allowed_origins",
+                                               "allowed_origin",
+                                               "allow_origins",
+                                               "allow_origin",
+                                               "origins",
+                                               "origin",
+                                               "handshake_timeout",
+                                               "compression",
+                                               "compress",
+                                               "authorization",
+                                               "authentication",
+                                               "jwt_cookie",
+                                               "user_cookie",
+                                               "pass_cookie",
+                                               "token_cookie",
+                                               "no_auth_user",
+                                               "headers",
+                                               "ping_interval",
+                                               NULL };
+static const char *const mqtt_names[] = { "listen",
+                                          "host",
+                                          "net",
+                                          "port",
+                                          "tls",
+                                          "authorization",
+                                          "authentication",
+                                          "no_auth_user",
+                                          "ack_wait",
+                                          "ackwait",
+                                          "js_api_timeout",
+                                          "api_timeout",
+                                          "max_ack_pending",
+                                          "max_ack_pending_per_client",
+                                          "max_pending",
+                                          "max_inflight",
+                                          "js_domain",
+                                          "stream_replicas",
+                                          "consumer_replicas",
+                                          "consumer_memory_storage",
+                                          "consumer_inactive_threshold",
+                                          "consumer_auto_cleanup",
+                                          "reject_qos2_consumer",
+                                          "downgrade_qos2_subscriptions",
+                                          NULL };
+
+static const struct block {
+    const char *name; /* of the option */
+    const char *what; /* "Expected WHAT, got T" */
+    const char *const *names;
+    enum nj_tls_place place;
+    bool off_without_port; /* 0 as port means that nothing is wanted, unless there are remotes */
+} blocks[] = {
+    { "cluster", "map to define cluster", cluster_names, NJ_TLS_ROUTES, false },
+    { "gateway", "gateway to be a map", gateway_names, NJ_TLS_ROUTES, false },
+    { "leafnodes", "map to define a leafnode", leaf_names, NJ_TLS_LEAFS, true },
+    { "websocket", "websocket to be a map", websocket_names, NJ_TLS_ELSEWHERE, true },
+    { "mqtt", "mqtt to be a map", mqtt_names, NJ_TLS_ELSEWHERE, true },
+};
+
+static const struct block *find_block(const char *name)
+{
+    size_t i = 0;
+    while (strcmp(blocks[i].name, name) != 0) {
+        i++; /* the table of options names no other */
+    }
+    return &blocks[i];
+}
+
+/* The block's member; adds to *wanted_out when it asks for a listener or a connection. */
+static void check_member(struct nj_option_reader *r, const struct block *b,
+                         const struct nj_conf_member *m, bool *wanted_out)
+{
+    struct nj_tls_block tls;
+    char *host = NULL;
+    int port = 0;
+    int64_t n = 0;
+
+    nj_tls_block_init(&tls);
+    if (!nj_key_among(m, b->names)) {
+        nj_reader_unknown(r, m);
+    } else if (nj_key_is(m, "listen")) {
+        (void) nj_reader_listen(r, &m->value, &host, &port);
+        *wanted_out = *wanted_out || port != 0;
+    } else if (nj_key_is(m, "port")) {
+        (void) nj_reader_int(r, &m->value, &n);
+        *wanted_out = *wanted_out || n != 0;
+    } else if (nj_key_is(m, "tls")) {
+        (void) nj_reader_tls(r, m, b->place, &tls);
+    } else if (nj_key_is(m, "remotes")) {
+        *wanted_out = true;
+    }
+    nj_tls_block_free(&tls);
+    nj_dealloc(host);
+}
+
+void nj_set_block(struct nj_option_reader *r, const struct nj_option *opt,
+                  const struct nj_conf_member *m)
+{
+    const struct block *b = find_block(opt->name);
+    bool wanted = !b->off_without_port;
+    if (m->value.type != NJ_CONF_MAP) {
+        nj_reader_fail(r, &m->value, "Expected %s, got %s", b->what,
+                       nj_conf_type_name(m->value.type));
+        return;
+    }
+    for (size_t i = 0; i < m->value.as.map->count; i++) {
+        check_member(r, b, &m->value.as.map->members[i], &wanted);
+    }
+    if (wanted && opt->unserved == NULL) {
+        r->mqtt = true;
+    } else if (wanted) {
+        nj_reader_unserved(r, m, opt->unserved);
+    }
+}
+
+void nj_set_resolver_tls(struct nj_option_reader *r, const struct nj_option *opt,
+                         const struct nj_conf_member *m)
+{
+    struct nj_tls_block tls;
+    nj_tls_block_init(&tls);
+    if (nj_reader_tls(r, m, NJ_TLS_ELSEWHERE, &tls)) {
+        nj_reader_unserved(r, m, opt->unserved);
+    }
+    nj_tls_block_free(&tls);
+}
