@@ -137,7 +137,8 @@ static void fail_no_cert(struct nj_tls_session *s)
     int32_t alert = gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3
                         ? NJ_ALERT_CERTIFICATE_REQUIRED
                         : NJ_ALERT_HANDSHAKE_FAILURE;
-    nj_gt_fail(s, NJ_CLASS_NO_CERT, alert, "tls: client didn't provide a certificate");
+    nj_gt_fail(s, NJ_CLASS_NO_CERT, alert, "tls: %s didn't provide a certificate",
+               s->dialled ? "server" : "client");
 }
 
 static void fail_other(struct nj_tls_session *s, int lib_code)

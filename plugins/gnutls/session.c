@@ -310,9 +310,8 @@ int nj_gt_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_si
         /* No alert: the peer does not speak TLS, and the reference sends none either. */
         nj_gt_fail(s, NJ_CLASS_NOT_TLS, NJ_ALERT_NONE,
                    "tls: first record does not look like a TLS handshake");
-        s->phase = NJ_GT_FAILED;
         in->used = in->len;
-        return NJ_E_FAILED;
+        return give_up(s);
     }
     attach(s, in, out);
     int lib = drive_handshake(s);
@@ -424,11 +423,9 @@ int nj_gt_key_update(struct nj_tls_session *s, struct nj_sink *out)
 
 int nj_gt_close_notify(struct nj_tls_session *s, struct nj_sink *out)
 {
-    if (s->phase == NJ_GT_FAILED) {
-        return NJ_E_FAILED;
-    }
-    if (s->phase == NJ_GT_HANDSHAKE || s->close_sent) {
-        return NJ_OK; /* before the handshake there is nothing to close */
+    if (s->phase != NJ_GT_OPEN || s->close_sent) {
+        /* before the end of the handshake there is nothing to close */
+        return s->phase == NJ_GT_FAILED ? NJ_E_FAILED : NJ_OK;
     }
     attach(s, NULL, out);
     int lib = gnutls_bye(s->tls, GNUTLS_SHUT_WR);
