@@ -1,4 +1,5 @@
 /* alone.c: what each provider must do by itself: its table, contexts, primitives, odd input. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,6 +237,65 @@ START_TEST(a_thousand_sessions_leave_nothing)
 }
 END_TEST
 
+struct crew {
+    struct nj_kit_stage *st;
+    struct nj_tls_ctx *sc;
+    struct nj_tls_ctx *cc;
+    int good; /* handshakes that worked */
+};
+
+static void *crew_work(void *arg)
+{
+    struct crew *c = arg;
+    if (NJ_TLS_HAS(c->st->server, thread_attach)) {
+        c->st->server->thread_attach();
+    }
+    for (int i = 0; i < 20; i++) {
+        struct nj_kit_pair pair;
+        struct nj_error err = NJ_ERROR_INIT;
+        if (nj_kit_pair_open_ctx(&pair, c->st->server, c->sc, c->st->client, c->cc, c->st->name, 0,
+                                 &err) == NJ_OK &&
+            nj_kit_pair_handshake(&pair) == NJ_OK &&
+            nj_kit_end_send(&pair.client, "hello", 5) == NJ_OK &&
+            nj_kit_end_receive(&pair.server, &pair.client, 0) >= 0 &&
+            nj_kit_end_take(&pair.server, "hello", 5)) {
+            c->good++;
+        }
+        nj_kit_pair_free(&pair);
+    }
+    if (NJ_TLS_HAS(c->st->server, thread_detach)) {
+        c->st->server->thread_detach();
+    }
+    return NULL;
+}
+
+START_TEST(threads_share_a_context)
+{
+    struct nj_kit_stage st;
+    struct nj_error err = NJ_ERROR_INIT;
+    struct crew crew[4] = { { 0 } };
+    pthread_t threads[4];
+    struct nj_tls_ctx *sc = NULL;
+    struct nj_tls_ctx *cc = NULL;
+    nj_kit_stage_init(&st, with_itself(_i), "server-ecdsa");
+    nj_kit_stage_mutual(&st, "client-rsa");
+    ck_assert_int_eq(st.server->ctx_new(&st.server_set, &sc, &err), NJ_OK);
+    ck_assert_int_eq(st.client->ctx_new(&st.client_set, &cc, &err), NJ_OK);
+
+    for (int i = 0; i < 4; i++) {
+        crew[i] = (struct crew) { &st, sc, cc, 0 };
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, crew_work, &crew[i]), 0);
+    }
+
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+        ck_assert_int_eq(crew[i].good, 20);
+    }
+    st.server->ctx_unref(sc);
+    st.client->ctx_unref(cc);
+}
+END_TEST
+
 /* ---- odd input ------------------------------------------------------------------------------- */
 
 static void feed(struct nj_kit_stage *st, int to_server, const void *bytes, size_t len)
@@ -303,6 +363,37 @@ START_TEST(garbage_instead_of_a_client_hello_fails)
         ck_assert_str_ne(s->err.text, "");
         ck_assert_int_ge(nj_kit_wire_plain_alert(&s->out), 0);
         nj_kit_stage_free(&st);
+    }
+}
+END_TEST
+
+/* One byte of a running handshake is changed, at many places: it fails, or it did not matter. */
+START_TEST(changed_handshake_bytes_do_no_harm)
+{
+    for (size_t at = 0; at < 1200; at += 7) {
+        for (int by_server = 0; by_server < 2; by_server++) {
+            struct nj_kit_stage st;
+            struct nj_error err = NJ_ERROR_INIT;
+            struct nj_tls_in none = { NULL, 0, 0 };
+            nj_kit_stage_init(&st, with_itself(_i), "server-ecdsa");
+            ck_assert_int_eq(nj_kit_pair_open(&st.pair, st.server, &st.server_set, st.client,
+                                              &st.client_set, st.name, 0, &err),
+                             NJ_OK);
+            struct nj_kit_end *c = &st.pair.client;
+            struct nj_kit_end *s = &st.pair.server;
+            (void) c->tls->handshake(c->sess, &none, &c->out.sink);
+            if (by_server) {
+                struct nj_tls_in in = { c->out.buf, c->out.len, 0 };
+                s->rc = s->tls->handshake(s->sess, &in, &s->out.sink);
+                c->out.taken = c->out.len = 0;
+            }
+            struct nj_kit_wire *w = by_server ? &s->out : &c->out;
+            if (at < w->len) {
+                w->buf[at] ^= (uint8_t) (1U << (at % 8));
+            }
+            (void) nj_kit_pair_handshake(&st.pair);
+            nj_kit_stage_free(&st);
+        }
     }
 }
 END_TEST
@@ -452,8 +543,10 @@ Suite *nj_kit_suite_alone(void)
     tcase_add_loop_test(tc, system_trust_can_be_asked_for, 0, n);
     tcase_add_loop_test(tc, one_context_accepts_and_dials, 0, n);
     tcase_add_loop_test(tc, a_thousand_sessions_leave_nothing, 0, n);
+    tcase_add_loop_test(tc, threads_share_a_context, 0, n);
     tcase_add_loop_test(tc, plain_text_is_no_tls, 0, n);
     tcase_add_loop_test(tc, garbage_instead_of_a_client_hello_fails, 0, n);
+    tcase_add_loop_test(tc, changed_handshake_bytes_do_no_harm, 0, n);
     tcase_add_loop_test(tc, transport_that_ends_in_the_handshake_is_eof, 0, n);
     tcase_add_loop_test(tc, chains_are_checked_without_a_session, 0, n);
     tcase_add_loop_test(tc, certificates_are_judged_by_the_hosts_clock, 0, n);

@@ -546,7 +546,7 @@ int nj_kit_end_send(struct nj_kit_end *end, const void *bytes, size_t len)
 /* One piece through open(), as often as it says OK. */
 static int open_piece(struct nj_kit_end *end, struct nj_tls_in *in)
 {
-    static uint8_t buf[OPEN_BUF_LEN];
+    uint8_t buf[OPEN_BUF_LEN];
     int rc = NJ_OK;
     while (rc == NJ_OK) {
         size_t n = 0;

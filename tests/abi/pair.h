@@ -5,7 +5,7 @@
  * provider allocates through the host, keeps its log lines, and moves ciphertext between an
  * accepting and a dialling end in pieces of a chosen size.  It knows no TLS library.
  *
- * Not thread-safe, but a pair may be handed to another thread between calls.
+ * Each pair belongs to one thread at a time; providers, files and settings are made by one thread.
  */
 #ifndef NJ_TESTS_ABI_PAIR_H
 #define NJ_TESTS_ABI_PAIR_H

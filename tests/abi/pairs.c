@@ -385,6 +385,25 @@ START_TEST(each_secure_suite_is_what_it_is_called)
 }
 END_TEST
 
+/* Of { ECDSA with AES-128, RSA with AES-256 } a server with an RSA key has one suite, not two. */
+START_TEST(suite_list_is_no_cross_product)
+{
+    static const uint16_t list[] = { 0xc02b, 0xc030 };
+    struct nj_kit_stage st;
+    struct nj_tls_info info;
+    nj_kit_stage_init(&st, _i, "server-rsa");
+    nj_kit_stage_version(&st, NJ_TLS_1_2);
+    st.server_set.suites = list;
+    st.server_set.suites_n = 2;
+
+    ck_assert_int_eq(nj_kit_stage_run(&st, 0), NJ_OK);
+
+    get_info(&st.pair.server, &info);
+    ck_assert_uint_eq(info.suite, 0xc030);
+    nj_kit_stage_free(&st);
+}
+END_TEST
+
 START_TEST(each_group_works)
 {
     static const uint16_t groups[] = { 29, 23, 24 };
@@ -536,6 +555,7 @@ Suite *nj_kit_suite_pairs(void)
     tcase_add_loop_test(tc, an_end_without_close_notify_is_truncation, 0, n);
     tcase_add_loop_test(tc, server_order_decides_suite_and_group, 0, n);
     tcase_add_loop_test(tc, each_secure_suite_is_what_it_is_called, 0, n);
+    tcase_add_loop_test(tc, suite_list_is_no_cross_product, 0, n);
     tcase_add_loop_test(tc, each_group_works, 0, n);
     tcase_add_loop_test(tc, alpn_is_chosen_from_both_lists, 0, n);
     tcase_add_loop_test(tc, an_address_is_no_server_name, 0, n);
