@@ -481,8 +481,7 @@ static void fill_names(struct nj_tls_session *s, struct nj_tls_info *info)
     gnutls_datum_t alpn = { NULL, 0 };
     size_t len = sizeof(info->server_name) - 1;
     unsigned type = GNUTLS_NAME_DNS;
-    if (gnutls_alpn_get_selected_protocol(s->tls, &alpn) == 0 &&
-        alpn.size < sizeof(info->alpn)) {
+    if (gnutls_alpn_get_selected_protocol(s->tls, &alpn) == 0 && alpn.size < sizeof(info->alpn)) {
         memcpy(info->alpn, alpn.data, alpn.size);
     }
     if (s->dialled) {
@@ -517,7 +516,7 @@ size_t nj_gt_peer_chain(struct nj_tls_session *s, struct nj_span *out, size_t ma
         return 0;
     }
     for (size_t i = 0; i < n && i < max; i++) {
-        out[i] = (struct nj_span) { peers[i].data, peers[i].size };
+        out[i] = (struct nj_span){ peers[i].data, peers[i].size };
     }
     return n;
 }
@@ -531,9 +530,9 @@ void nj_gt_drop_peer(struct nj_tls_session *s)
 int nj_gt_peer_staple(struct nj_tls_session *s, struct nj_span *out)
 {
     gnutls_datum_t staple = { NULL, 0 };
-    *out = (struct nj_span) { NULL, 0 };
+    *out = (struct nj_span){ NULL, 0 };
     if (gnutls_ocsp_status_request_get(s->tls, &staple) == 0) {
-        *out = (struct nj_span) { staple.data, staple.size };
+        *out = (struct nj_span){ staple.data, staple.size };
     }
     return NJ_OK;
 }

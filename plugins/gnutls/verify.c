@@ -56,9 +56,10 @@ static size_t path_build(const struct trail *t, struct nj_span leaf, struct nj_s
 {
     for (size_t i = 0; i < t->n; i++) {
         const gnutls_datum_t *d = &t->walked[t->n - 1 - i];
-        path[i] = (struct nj_span) { d->data, d->size };
+        path[i] = (struct nj_span){ d->data, d->size };
     }
-    bool whole = t->n > 0 && path[0].len == leaf.len && memcmp(path[0].ptr, leaf.ptr, leaf.len) == 0;
+    bool whole =
+        t->n > 0 && path[0].len == leaf.len && memcmp(path[0].ptr, leaf.ptr, leaf.len) == 0;
     return whole ? t->n : 0;
 }
 
@@ -94,8 +95,8 @@ static uint32_t class_of(int rc, unsigned status)
 static gnutls_typed_vdata_st purpose(bool of_server)
 {
     char *oid = of_server ? usage_server : usage_client;
-    return (gnutls_typed_vdata_st) { .type = GNUTLS_DT_KEY_PURPOSE_OID,
-                                     .data = (unsigned char *) oid };
+    return (gnutls_typed_vdata_st){ .type = GNUTLS_DT_KEY_PURPOSE_OID,
+                                    .data = (unsigned char *) oid };
 }
 
 static uint32_t check_peer(struct nj_tls_session *s, struct trail *trail)
@@ -115,7 +116,7 @@ static int refuse(struct nj_tls_session *s, const struct nj_tls_verdict *v,
                   const struct nj_tls_findings *found)
 {
     uint32_t cls = v->accept || v->cls == NJ_CLASS_NONE ? found->cls : v->cls;
-    int32_t alert = v->accept || v->alert < 0 ? nj_gt_class_alert(cls, s->dialled) : v->alert;
+    int32_t alert = v->accept || v->alert <= 0 ? nj_gt_class_alert(cls, s->dialled) : v->alert;
     cls = cls == NJ_CLASS_NONE ? NJ_CLASS_POLICY : cls;
     if (v->accept || v->text[0] == '\0') {
         nj_gt_fail(s, cls, alert, "tls: failed to verify certificate: %s", nj_gt_class_text(cls));
@@ -155,7 +156,7 @@ static int judge(struct nj_tls_session *s, const gnutls_datum_t *peers, unsigned
         return NJ_E_FAILED;
     }
     for (unsigned i = 0; i < peers_n; i++) {
-        chain[i] = (struct nj_span) { peers[i].data, peers[i].size };
+        chain[i] = (struct nj_span){ peers[i].data, peers[i].size };
     }
     found.chain_n = peers_n;
     if (!s->ctx->insecure || !s->dialled) {

@@ -106,13 +106,13 @@ START_TEST(unreadable_key_or_certificate_is_refused)
     struct nj_error err = NJ_ERROR_INIT;
 
     nj_kit_cred_load(&cred, "server-ecdsa", NULL);
-    cred.key.bytes = (struct nj_span) { junk, sizeof(junk) };
+    cred.key.bytes = (struct nj_span){ junk, sizeof(junk) };
     nj_kit_settings_accept(&set, &cred);
     ck_assert_int_lt(make_ctx(_i, &set, &err), 0);
     ck_assert_uint_eq(err.cls, NJ_CLASS_BAD_KEY);
 
     nj_kit_cred_load(&cred, "server-ecdsa", NULL);
-    cred.certs[0] = (struct nj_span) { junk, sizeof(junk) };
+    cred.certs[0] = (struct nj_span){ junk, sizeof(junk) };
     ck_assert_int_lt(make_ctx(_i, &set, &err), 0);
     ck_assert_uint_eq(err.cls, NJ_CLASS_BAD_CERT);
 }
@@ -194,9 +194,8 @@ START_TEST(one_context_accepts_and_dials)
     st.server_set.verify = NJ_TLS_VERIFY_REQUIRE;
     ck_assert_int_eq(st.server->ctx_new(&st.server_set, &ctx, &err), NJ_OK);
 
-    ck_assert_int_eq(nj_kit_pair_open_ctx(&st.pair, st.server, ctx, st.client, ctx, st.name, 0,
-                                          &err),
-                     NJ_OK);
+    ck_assert_int_eq(
+        nj_kit_pair_open_ctx(&st.pair, st.server, ctx, st.client, ctx, st.name, 0, &err), NJ_OK);
     st.server->ctx_unref(ctx); /* the sessions hold it now */
 
     ck_assert_int_eq(nj_kit_pair_handshake(&st.pair), NJ_OK);
@@ -221,9 +220,8 @@ START_TEST(a_thousand_sessions_leave_nothing)
 
     for (int i = 0; i < SESSIONS_N; i++) {
         struct nj_kit_pair pair;
-        ck_assert_int_eq(nj_kit_pair_open_ctx(&pair, st.server, sc, st.client, cc, st.name, 0,
-                                              &err),
-                         NJ_OK);
+        ck_assert_int_eq(
+            nj_kit_pair_open_ctx(&pair, st.server, sc, st.client, cc, st.name, 0, &err), NJ_OK);
         if (i % 50 == 0) { /* some of them for real; others are freed half-way or unused */
             ck_assert_int_eq(nj_kit_pair_handshake(&pair), NJ_OK);
         }
@@ -283,7 +281,7 @@ START_TEST(threads_share_a_context)
     ck_assert_int_eq(st.client->ctx_new(&st.client_set, &cc, &err), NJ_OK);
 
     for (int i = 0; i < 4; i++) {
-        crew[i] = (struct crew) { &st, sc, cc, 0 };
+        crew[i] = (struct crew){ &st, sc, cc, 0 };
         ck_assert_int_eq(pthread_create(&threads[i], NULL, crew_work, &crew[i]), 0);
     }
 
@@ -333,8 +331,7 @@ START_TEST(plain_text_is_no_tls)
             struct nj_kit_end *end = to_server ? &st.pair.server : &st.pair.client;
             ck_assert_int_eq(end->rc, NJ_E_FAILED);
             ck_assert_uint_eq(end->err.cls, NJ_CLASS_NOT_TLS);
-            ck_assert_str_eq(end->err.text,
-                             "tls: first record does not look like a TLS handshake");
+            ck_assert_str_eq(end->err.text, "tls: first record does not look like a TLS handshake");
             if (to_server) {
                 ck_assert_uint_eq(end->out.total, 0);
             }
@@ -432,8 +429,8 @@ static int chain_rc(int i, const char *leaf, uint32_t usage, const char *name, i
 
 START_TEST(chains_are_checked_without_a_session)
 {
-    const int64_t now_s = 1780000000; /* 2026 */
-    const int64_t then_s = 1600000000; /* 2020 */
+    const int64_t now_s = 1780000000;    /* 2026 */
+    const int64_t then_s = 1600000000;   /* 2020 */
     const int64_t before_s = 1500000000; /* 2017 */
     struct nj_error err = NJ_ERROR_INIT;
     const uint32_t server = NJ_TLS_USAGE_SERVER;
@@ -469,9 +466,10 @@ END_TEST
 
 START_TEST(hashes_give_the_known_answers)
 {
-    static const uint8_t sha1_abc[] = { 0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81,
-                                        0x6a, 0xba, 0x3e, 0x25, 0x71, 0x78, 0x50,
-                                        0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d };
+    static const uint8_t sha1_abc[] = {
+        0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e,
+        0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d
+    };
     static const uint8_t sha256_abc[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea,
                                           0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
                                           0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c,

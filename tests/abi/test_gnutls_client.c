@@ -54,9 +54,8 @@ static void client_start(struct talk *t, const char *version, int with_cert,
         struct nj_span key = nj_kit_file("client-ecdsa.key");
         gnutls_datum_t crt_d = { (void *) (uintptr_t) crt.ptr, (unsigned) crt.len };
         gnutls_datum_t key_d = { (void *) (uintptr_t) key.ptr, (unsigned) key.len };
-        ck_assert_int_ge(gnutls_certificate_set_x509_key_mem(t->cred, &crt_d, &key_d,
-                                                             GNUTLS_X509_FMT_DER),
-                         0);
+        ck_assert_int_ge(
+            gnutls_certificate_set_x509_key_mem(t->cred, &crt_d, &key_d, GNUTLS_X509_FMT_DER), 0);
     }
     gnutls_init(&t->client, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_FORCE_CLIENT_CERT);
     (void) snprintf(prio, sizeof(prio), "NORMAL:-VERS-ALL:+VERS-TLS%s", version);
