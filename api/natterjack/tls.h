@@ -220,7 +220,8 @@ struct nj_tls_info {
     int32_t alert_received;  /* likewise */
     char alpn[64];           /* NUL-terminated; "" when none was chosen */
     char server_name[256];   /* SNI seen or sent; "" when none */
-    uint8_t exporter[32];    /* tls-exporter channel binding (RFC 9266) */
+    uint8_t exporter[32];    /* tls-exporter channel binding (RFC 9266); its context is empty, not
+                                absent: the two differ in TLS 1.2 */
     uint32_t exporter_valid; /* 0 or 1 */
 };
 

@@ -260,10 +260,13 @@ static int load_priorities(struct nj_tls_ctx *ctx, const struct nj_tls_settings 
                            struct nj_error *err)
 {
     bool accepts = (set->role & NJ_TLS_ROLE_ACCEPT) != 0;
-    struct nj_gt_wish all = { .suites = ctx->suites, .suites_n = ctx->suites_n,
-                              .groups = ctx->groups, .groups_n = ctx->groups_n,
+    struct nj_gt_wish all = { .suites = ctx->suites,
+                              .suites_n = ctx->suites_n,
+                              .groups = ctx->groups,
+                              .groups_n = ctx->groups_n,
                               .tls12 = version_wanted(set, false),
-                              .tls13 = version_wanted(set, true), .server = accepts };
+                              .tls13 = version_wanted(set, true),
+                              .server = accepts };
     if (!all.tls12 && !all.tls13) {
         return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_NO_SUITE,
                                   "gnutls: no enabled cipher suite fits the TLS versions");

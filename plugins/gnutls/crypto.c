@@ -12,6 +12,17 @@ static int result(int lib_code)
     return lib_code < 0 ? NJ_E_FAILED : NJ_OK;
 }
 
+/* Move what GnuTLS allocated into a buffer of exactly `len` bytes. */
+static int take(gnutls_datum_t *from, uint8_t *out, size_t len)
+{
+    int rc = from->size == len ? 0 : GNUTLS_E_INTERNAL_ERROR;
+    if (rc == 0) {
+        memcpy(out, from->data, len);
+    }
+    gnutls_free(from->data);
+    return rc;
+}
+
 static int hash(uint32_t alg, const void *data, size_t len, uint8_t *out)
 {
     switch (alg) {
@@ -80,12 +91,7 @@ static int ed25519_sign(const uint8_t seed[ED25519_LEN], const void *msg, size_t
         return NJ_E_FAILED;
     }
     int rc = gnutls_privkey_sign_data2(key, GNUTLS_SIGN_EDDSA_ED25519, 0, &data, &sig);
-    if (rc >= 0 && sig.size == ED25519_SIG_LEN) {
-        memcpy(sig_out, sig.data, ED25519_SIG_LEN);
-    } else {
-        rc = GNUTLS_E_INTERNAL_ERROR;
-    }
-    gnutls_free(sig.data);
+    rc = rc < 0 ? rc : take(&sig, sig_out, ED25519_SIG_LEN);
     gnutls_privkey_deinit(key);
     return result(rc);
 }
@@ -106,12 +112,7 @@ static int ed25519_public(const uint8_t seed[ED25519_LEN], uint8_t pub_out[ED255
     if (rc >= 0) {
         rc = gnutls_pubkey_export_ecc_raw2(pub, &curve, &x, NULL, 0);
     }
-    if (rc >= 0 && x.size == ED25519_LEN) {
-        memcpy(pub_out, x.data, ED25519_LEN);
-    } else {
-        rc = GNUTLS_E_INTERNAL_ERROR;
-    }
-    gnutls_free(x.data);
+    rc = rc < 0 ? rc : take(&x, pub_out, ED25519_LEN);
     gnutls_pubkey_deinit(pub);
     gnutls_privkey_deinit(key);
     return result(rc);

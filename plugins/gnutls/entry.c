@@ -69,8 +69,8 @@ static void about(struct nj_tls_about *out)
     a.lib_name = "GnuTLS";
     a.lib_version = gnutls_check_version(NULL);
     a.lib_compiled = GNUTLS_VERSION;
-    a.fips = gnutls_fips140_mode_enabled() ? "fips-build, mode on (certificate not asserted)"
-                                           : "none";
+    a.fips =
+        gnutls_fips140_mode_enabled() ? "fips-build, mode on (certificate not asserted)" : "none";
     a.suites = nj_gt_suites_list(&a.suites_n);
     a.groups = nj_gt_groups_list(&a.groups_n);
     memcpy(out, &a, a.size); /* refuse_alerts: none listed = all can be sent */
@@ -90,8 +90,8 @@ static bool has_aes_instructions(void)
 static uint64_t caps(void)
 {
     uint64_t bits = NJ_TLS_CAP_STAPLE | NJ_TLS_CAP_TICKETS | NJ_TLS_CAP_RESUME_KEEPS_CERT |
-                    NJ_TLS_CAP_SERVER_PREFERENCE | NJ_TLS_CAP_GROUP_ORDER |
-                    NJ_TLS_CAP_GROUPS_1_2 | NJ_TLS_CAP_ALPN;
+                    NJ_TLS_CAP_SERVER_PREFERENCE | NJ_TLS_CAP_GROUP_ORDER | NJ_TLS_CAP_GROUPS_1_2 |
+                    NJ_TLS_CAP_ALPN;
     size_t n = 0;
     const uint16_t *suites = nj_gt_suites_list(&n);
     for (size_t i = 0; i < n; i++) {

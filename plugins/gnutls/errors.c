@@ -61,11 +61,9 @@ static const struct {
       "tls: server selected unsupported curve" },
     { GNUTLS_E_CERTIFICATE_ERROR, NJ_CLASS_BAD_CERT, 42, "tls: bad certificate" },
     { GNUTLS_E_DECRYPTION_FAILED, NJ_CLASS_BAD_RECORD, 20, "local error: tls: bad record MAC" },
-    { GNUTLS_E_RECORD_LIMIT_REACHED, NJ_CLASS_BAD_RECORD, 22,
-      "local error: tls: record overflow" },
+    { GNUTLS_E_RECORD_LIMIT_REACHED, NJ_CLASS_BAD_RECORD, 22, "local error: tls: record overflow" },
     { GNUTLS_E_RECORD_OVERFLOW, NJ_CLASS_BAD_RECORD, 22, "local error: tls: record overflow" },
-    { GNUTLS_E_UNEXPECTED_PACKET, NJ_CLASS_BAD_RECORD, 10,
-      "local error: tls: unexpected message" },
+    { GNUTLS_E_UNEXPECTED_PACKET, NJ_CLASS_BAD_RECORD, 10, "local error: tls: unexpected message" },
     { GNUTLS_E_UNEXPECTED_HANDSHAKE_PACKET, NJ_CLASS_BAD_RECORD, 10,
       "local error: tls: unexpected message" },
     { GNUTLS_E_UNEXPECTED_PACKET_LENGTH, NJ_CLASS_BAD_RECORD, 50,
@@ -97,15 +95,26 @@ int nj_gt_error_lib(struct nj_error *err, int lib_code)
     return NJ_E_FAILED;
 }
 
+/*
+ * In the handshake a callback of ours knows better than the number that follows it; after a
+ * failure only consequences come.  In between, a note ("EOF") gives way to what happens next.
+ */
+static bool is_explained(const struct nj_tls_session *s)
+{
+    return s->fail != NULL && s->phase != NJ_GT_OPEN;
+}
+
 void nj_gt_fail(struct nj_tls_session *s, uint32_t cls, int32_t alert, const char *fmt, ...)
 {
-    if (s->fail != NULL) {
+    if (is_explained(s)) {
         return;
     }
     va_list ap;
     va_start(ap, fmt);
-    s->fail = nj_gt_host->alloc(sizeof(*s->fail));
-    s->fail->size = sizeof(*s->fail);
+    if (s->fail == NULL) {
+        s->fail = nj_gt_host->alloc(sizeof(*s->fail));
+        s->fail->size = sizeof(*s->fail);
+    }
     (void) nj_error_setv(s->fail, NJ_E_FAILED, cls, fmt, ap);
     s->fail->alert = alert;
     va_end(ap);
@@ -137,7 +146,8 @@ static void fail_no_cert(struct nj_tls_session *s)
     int32_t alert = gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3
                         ? NJ_ALERT_CERTIFICATE_REQUIRED
                         : NJ_ALERT_HANDSHAKE_FAILURE;
-    nj_gt_fail(s, NJ_CLASS_NO_CERT, alert, "tls: client didn't provide a certificate");
+    nj_gt_fail(s, NJ_CLASS_NO_CERT, alert, "tls: %s didn't provide a certificate",
+               s->dialled ? "server" : "client");
 }
 
 static void fail_other(struct nj_tls_session *s, int lib_code)
@@ -165,8 +175,8 @@ static void fail_from_table(struct nj_tls_session *s, int lib_code)
 
 void nj_gt_fail_lib(struct nj_tls_session *s, int lib_code)
 {
-    if (s->fail != NULL) {
-        return; /* a callback of ours knew better */
+    if (is_explained(s)) {
+        return;
     }
     switch (lib_code) {
     case GNUTLS_E_FATAL_ALERT_RECEIVED:

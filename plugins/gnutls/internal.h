@@ -43,7 +43,7 @@ static inline gnutls_datum_t nj_gt_datum(const void *bytes, size_t len)
         const void *in;
         unsigned char *out;
     } alias = { bytes };
-    return (gnutls_datum_t) { alias.out, (unsigned) len };
+    return (gnutls_datum_t){ alias.out, (unsigned) len };
 }
 
 void nj_gt_log(uint32_t level, const char *fmt, ...) NJ_PRINTF(2, 3);
@@ -51,7 +51,7 @@ void nj_gt_log(uint32_t level, const char *fmt, ...) NJ_PRINTF(2, 3);
 /* ---- suites.c -------------------------------------------------------------------------------- */
 
 struct nj_gt_suite {
-    uint16_t id; /* IANA */
+    uint16_t id;              /* IANA */
     gnutls_kx_algorithm_t kx; /* GNUTLS_KX_UNKNOWN: TLS 1.3 */
     gnutls_cipher_algorithm_t cipher;
     gnutls_mac_algorithm_t mac;
@@ -131,14 +131,14 @@ struct nj_tls_session {
     gnutls_session_t tls;
     struct nj_tls_ctx *ctx;
     void *user;
-    char *name;             /* dialling: as given; else NULL */
-    struct nj_tls_in *in;   /* during a call only */
-    struct nj_sink *out;    /* likewise */
-    struct nj_error *fail;  /* set once, by the first failure */
-    int16_t alert_sent;     /* NJ_ALERT_NONE when none */
+    char *name;            /* dialling: as given; else NULL */
+    struct nj_tls_in *in;  /* during a call only */
+    struct nj_sink *out;   /* likewise */
+    struct nj_error *fail; /* NULL until something fails */
+    int16_t alert_sent;    /* NJ_ALERT_NONE when none */
     int16_t alert_received;
-    uint8_t phase;          /* enum nj_gt_phase */
-    uint8_t seen;           /* bytes of the first record that were looked at, 0..2 */
+    uint8_t phase; /* enum nj_gt_phase */
+    uint8_t seen;  /* bytes of the first record that were looked at, 0..2 */
     bool dialled;
     bool close_sent;
     bool close_seen;
@@ -183,7 +183,7 @@ int nj_gt_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, size
 uint16_t nj_gt_version_of(gnutls_session_t tls);
 /* Fill `err` with GnuTLS's own words; returns NJ_E_FAILED. */
 int nj_gt_error_lib(struct nj_error *err, int lib_code);
-/* Note the first failure of a session; `alert` is the one to send, or NJ_ALERT_NONE. */
+/* Note why a session fails; `alert` is the one to send, or NJ_ALERT_NONE. */
 void nj_gt_fail(struct nj_tls_session *s, uint32_t cls, int32_t alert, const char *fmt, ...)
     NJ_PRINTF(4, 5);
 /* The same for what a GnuTLS call returned. */

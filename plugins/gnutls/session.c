@@ -310,9 +310,8 @@ int nj_gt_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_si
         /* No alert: the peer does not speak TLS, and the reference sends none either. */
         nj_gt_fail(s, NJ_CLASS_NOT_TLS, NJ_ALERT_NONE,
                    "tls: first record does not look like a TLS handshake");
-        s->phase = NJ_GT_FAILED;
         in->used = in->len;
-        return NJ_E_FAILED;
+        return give_up(s);
     }
     attach(s, in, out);
     int lib = drive_handshake(s);
@@ -424,11 +423,9 @@ int nj_gt_key_update(struct nj_tls_session *s, struct nj_sink *out)
 
 int nj_gt_close_notify(struct nj_tls_session *s, struct nj_sink *out)
 {
-    if (s->phase == NJ_GT_FAILED) {
-        return NJ_E_FAILED;
-    }
-    if (s->phase == NJ_GT_HANDSHAKE || s->close_sent) {
-        return NJ_OK; /* before the handshake there is nothing to close */
+    if (s->phase != NJ_GT_OPEN || s->close_sent) {
+        /* before the end of the handshake there is nothing to close */
+        return s->phase == NJ_GT_FAILED ? NJ_E_FAILED : NJ_OK;
     }
     attach(s, NULL, out);
     int lib = gnutls_bye(s->tls, GNUTLS_SHUT_WR);
@@ -484,8 +481,7 @@ static void fill_names(struct nj_tls_session *s, struct nj_tls_info *info)
     gnutls_datum_t alpn = { NULL, 0 };
     size_t len = sizeof(info->server_name) - 1;
     unsigned type = GNUTLS_NAME_DNS;
-    if (gnutls_alpn_get_selected_protocol(s->tls, &alpn) == 0 &&
-        alpn.size < sizeof(info->alpn)) {
+    if (gnutls_alpn_get_selected_protocol(s->tls, &alpn) == 0 && alpn.size < sizeof(info->alpn)) {
         memcpy(info->alpn, alpn.data, alpn.size);
     }
     if (s->dialled) {
@@ -520,7 +516,7 @@ size_t nj_gt_peer_chain(struct nj_tls_session *s, struct nj_span *out, size_t ma
         return 0;
     }
     for (size_t i = 0; i < n && i < max; i++) {
-        out[i] = (struct nj_span) { peers[i].data, peers[i].size };
+        out[i] = (struct nj_span){ peers[i].data, peers[i].size };
     }
     return n;
 }
@@ -534,9 +530,9 @@ void nj_gt_drop_peer(struct nj_tls_session *s)
 int nj_gt_peer_staple(struct nj_tls_session *s, struct nj_span *out)
 {
     gnutls_datum_t staple = { NULL, 0 };
-    *out = (struct nj_span) { NULL, 0 };
+    *out = (struct nj_span){ NULL, 0 };
     if (gnutls_ocsp_status_request_get(s->tls, &staple) == 0) {
-        *out = (struct nj_span) { staple.data, staple.size };
+        *out = (struct nj_span){ staple.data, staple.size };
     }
     return NJ_OK;
 }

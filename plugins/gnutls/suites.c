@@ -57,7 +57,6 @@ static const struct {
 static uint16_t have_suites[SUITES_N];
 static size_t have_suites_n;
 static uint16_t have_groups[GROUPS_N];
-static gnutls_group_t have_groups_gt[GROUPS_N]; /* GnuTLS's own number of have_groups[i] */
 static size_t have_groups_n;
 
 /* ---- priority strings ------------------------------------------------------------------------ */
@@ -196,9 +195,7 @@ void nj_gt_suites_probe(void)
         }
     }
     for (size_t i = 0; i < GROUPS_N; i++) {
-        gnutls_group_t group = gnutls_group_get_id(all_groups[i].name);
-        if (group != GNUTLS_GROUP_INVALID) {
-            have_groups_gt[have_groups_n] = group;
+        if (gnutls_group_get_id(all_groups[i].name) != GNUTLS_GROUP_INVALID) {
             have_groups[have_groups_n++] = all_groups[i].id;
         }
     }
@@ -269,10 +266,10 @@ uint16_t nj_gt_suite_of(gnutls_session_t tls)
 
 uint16_t nj_gt_group_of(gnutls_session_t tls)
 {
-    gnutls_group_t group = gnutls_group_get(tls);
-    for (size_t i = 0; group != GNUTLS_GROUP_INVALID && i < have_groups_n; i++) {
-        if (have_groups_gt[i] == group) {
-            return have_groups[i];
+    const char *name = gnutls_group_get_name(gnutls_group_get(tls));
+    for (size_t i = 0; name != NULL && i < GROUPS_N; i++) {
+        if (strcmp(all_groups[i].name, name) == 0) {
+            return all_groups[i].id;
         }
     }
     return 0;

@@ -56,9 +56,10 @@ static size_t path_build(const struct trail *t, struct nj_span leaf, struct nj_s
 {
     for (size_t i = 0; i < t->n; i++) {
         const gnutls_datum_t *d = &t->walked[t->n - 1 - i];
-        path[i] = (struct nj_span) { d->data, d->size };
+        path[i] = (struct nj_span){ d->data, d->size };
     }
-    bool whole = t->n > 0 && path[0].len == leaf.len && memcmp(path[0].ptr, leaf.ptr, leaf.len) == 0;
+    bool whole =
+        t->n > 0 && path[0].len == leaf.len && memcmp(path[0].ptr, leaf.ptr, leaf.len) == 0;
     return whole ? t->n : 0;
 }
 
@@ -94,8 +95,8 @@ static uint32_t class_of(int rc, unsigned status)
 static gnutls_typed_vdata_st purpose(bool of_server)
 {
     char *oid = of_server ? usage_server : usage_client;
-    return (gnutls_typed_vdata_st) { .type = GNUTLS_DT_KEY_PURPOSE_OID,
-                                     .data = (unsigned char *) oid };
+    return (gnutls_typed_vdata_st){ .type = GNUTLS_DT_KEY_PURPOSE_OID,
+                                    .data = (unsigned char *) oid };
 }
 
 static uint32_t check_peer(struct nj_tls_session *s, struct trail *trail)
@@ -115,7 +116,7 @@ static int refuse(struct nj_tls_session *s, const struct nj_tls_verdict *v,
                   const struct nj_tls_findings *found)
 {
     uint32_t cls = v->accept || v->cls == NJ_CLASS_NONE ? found->cls : v->cls;
-    int32_t alert = v->accept || v->alert < 0 ? nj_gt_class_alert(cls, s->dialled) : v->alert;
+    int32_t alert = v->accept || v->alert <= 0 ? nj_gt_class_alert(cls, s->dialled) : v->alert;
     cls = cls == NJ_CLASS_NONE ? NJ_CLASS_POLICY : cls;
     if (v->accept || v->text[0] == '\0') {
         nj_gt_fail(s, cls, alert, "tls: failed to verify certificate: %s", nj_gt_class_text(cls));
@@ -155,7 +156,7 @@ static int judge(struct nj_tls_session *s, const gnutls_datum_t *peers, unsigned
         return NJ_E_FAILED;
     }
     for (unsigned i = 0; i < peers_n; i++) {
-        chain[i] = (struct nj_span) { peers[i].data, peers[i].size };
+        chain[i] = (struct nj_span){ peers[i].data, peers[i].size };
     }
     found.chain_n = peers_n;
     if (!s->ctx->insecure || !s->dialled) {
@@ -170,17 +171,13 @@ static int judge(struct nj_tls_session *s, const gnutls_datum_t *peers, unsigned
     return rc;
 }
 
+/* No chain: fine for an accepting end that only asks, or does not ask. */
 static int judge_missing(struct nj_tls_session *s)
 {
     if (!s->dialled && s->ctx->verify != NJ_TLS_VERIFY_REQUIRE) {
         return NJ_OK;
     }
-    if (s->dialled) {
-        nj_gt_fail(s, NJ_CLASS_NO_CERT, NJ_ALERT_HANDSHAKE_FAILURE,
-                   "tls: server didn't provide a certificate");
-    } else {
-        nj_gt_fail_lib(s, GNUTLS_E_CERTIFICATE_REQUIRED);
-    }
+    nj_gt_fail_lib(s, GNUTLS_E_NO_CERTIFICATE_FOUND);
     return NJ_E_FAILED;
 }
 
@@ -188,10 +185,7 @@ static int judge_session(struct nj_tls_session *s, bool resumed)
 {
     unsigned n = 0;
     const gnutls_datum_t *peers = gnutls_certificate_get_peers(s->tls, &n);
-    if (peers == NULL || n == 0) {
-        return judge_missing(s);
-    }
-    return judge(s, peers, n, resumed);
+    return peers == NULL || n == 0 ? judge_missing(s) : judge(s, peers, n, resumed);
 }
 
 int nj_gt_verify_cb(gnutls_session_t tls)
@@ -210,23 +204,8 @@ int nj_gt_judge_resumed(struct nj_tls_session *s)
 
 /* ---- without a session ----------------------------------------------------------------------- */
 
-/* "host.example." and "host.example" are one name; GnuTLS knows only the second form. */
-static bool name_fits(gnutls_x509_crt_t leaf, const char *name)
-{
-    char plain[256];
-    size_t len = strlen(name);
-    if (len == 0 || len >= sizeof(plain)) {
-        return false;
-    }
-    memcpy(plain, name, len + 1);
-    if (plain[len - 1] == '.') {
-        plain[len - 1] = '\0';
-    }
-    return gnutls_x509_crt_check_hostname2(leaf, plain, 0) != 0;
-}
-
 static int check_crts(struct nj_tls_ctx *ctx, gnutls_x509_crt_t *crts, unsigned n, uint32_t usage,
-                      const char *name, struct nj_error *err)
+                      struct nj_error *err)
 {
     gnutls_x509_trust_list_t trust = NULL;
     gnutls_typed_vdata_st data = purpose(usage == NJ_TLS_USAGE_SERVER);
@@ -235,48 +214,34 @@ static int check_crts(struct nj_tls_ctx *ctx, gnutls_x509_crt_t *crts, unsigned 
     int rc = gnutls_x509_trust_list_verify_crt2(trust, crts, n, &data, 1,
                                                 GNUTLS_VERIFY_DISABLE_CRL_CHECKS, &status, NULL);
     uint32_t cls = class_of(rc, status);
-    if (cls == NJ_CLASS_NONE && name != NULL && name[0] != '\0' && !name_fits(crts[0], name)) {
-        cls = NJ_CLASS_BAD_NAME;
-    }
     if (cls == NJ_CLASS_NONE) {
         return NJ_OK;
     }
-    (void) nj_error_set_class(err, NJ_E_DENIED, cls, "%s", nj_gt_class_text(cls));
-    if (err != NULL) {
-        err->lib_code = (int64_t) status;
-    }
-    return NJ_E_DENIED;
-}
-
-static int import_crt(struct nj_span der, gnutls_x509_crt_t *crt_out)
-{
-    gnutls_datum_t in = nj_gt_datum(der.ptr, der.len);
-    int rc = gnutls_x509_crt_init(crt_out);
-    return rc < 0 ? rc : gnutls_x509_crt_import(*crt_out, &in, GNUTLS_X509_FMT_DER);
+    return nj_error_set_class(err, NJ_E_DENIED, cls, "%s", nj_gt_class_text(cls));
 }
 
 int nj_gt_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, size_t chain_n,
                        uint32_t usage, const char *name, int64_t time_s, struct nj_error *err)
 {
     gnutls_x509_crt_t crts[CHAIN_MAX] = { NULL };
-    unsigned n = 0;
-    int rc = NJ_OK;
-    if (chain_n == 0 || chain_n > CHAIN_MAX) {
-        return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_BAD_CERT,
-                                  "a chain of %zu certificates cannot be checked", chain_n);
-    }
-    for (; rc == NJ_OK && n < chain_n; n++) {
-        if (import_crt(chain[n], &crts[n]) < 0) {
-            rc = nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_BAD_CERT,
-                                    "x509: certificate %u of the chain cannot be read", n + 1);
+    int rc = chain_n > 0 && chain_n <= CHAIN_MAX ? 0 : GNUTLS_E_INVALID_REQUEST;
+    (void) name; /* names are read from the DER by the server, as in the verify hook */
+    for (size_t i = 0; rc >= 0 && i < chain_n; i++) {
+        gnutls_datum_t der = nj_gt_datum(chain[i].ptr, chain[i].len);
+        rc = gnutls_x509_crt_init(&crts[i]);
+        if (rc >= 0) {
+            rc = gnutls_x509_crt_import(crts[i], &der, GNUTLS_X509_FMT_DER);
         }
     }
-    if (rc == NJ_OK) {
+    if (rc < 0) {
+        rc = nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_BAD_CERT,
+                                "x509: the chain cannot be read: %s", gnutls_strerror(rc));
+    } else {
         nj_gt_judge_time_s = time_s;
-        rc = check_crts(ctx, crts, n, usage, name, err);
+        rc = check_crts(ctx, crts, (unsigned) chain_n, usage, err);
         nj_gt_judge_time_s = 0;
     }
-    for (unsigned i = 0; i < n; i++) {
+    for (size_t i = 0; i < CHAIN_MAX; i++) {
         gnutls_x509_crt_deinit(crts[i]);
     }
     return rc;

@@ -1,4 +1,5 @@
 /* alone.c: what each provider must do by itself: its table, contexts, primitives, odd input. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,13 +106,13 @@ START_TEST(unreadable_key_or_certificate_is_refused)
     struct nj_error err = NJ_ERROR_INIT;
 
     nj_kit_cred_load(&cred, "server-ecdsa", NULL);
-    cred.key.bytes = (struct nj_span) { junk, sizeof(junk) };
+    cred.key.bytes = (struct nj_span){ junk, sizeof(junk) };
     nj_kit_settings_accept(&set, &cred);
     ck_assert_int_lt(make_ctx(_i, &set, &err), 0);
     ck_assert_uint_eq(err.cls, NJ_CLASS_BAD_KEY);
 
     nj_kit_cred_load(&cred, "server-ecdsa", NULL);
-    cred.certs[0] = (struct nj_span) { junk, sizeof(junk) };
+    cred.certs[0] = (struct nj_span){ junk, sizeof(junk) };
     ck_assert_int_lt(make_ctx(_i, &set, &err), 0);
     ck_assert_uint_eq(err.cls, NJ_CLASS_BAD_CERT);
 }
@@ -193,9 +194,8 @@ START_TEST(one_context_accepts_and_dials)
     st.server_set.verify = NJ_TLS_VERIFY_REQUIRE;
     ck_assert_int_eq(st.server->ctx_new(&st.server_set, &ctx, &err), NJ_OK);
 
-    ck_assert_int_eq(nj_kit_pair_open_ctx(&st.pair, st.server, ctx, st.client, ctx, st.name, 0,
-                                          &err),
-                     NJ_OK);
+    ck_assert_int_eq(
+        nj_kit_pair_open_ctx(&st.pair, st.server, ctx, st.client, ctx, st.name, 0, &err), NJ_OK);
     st.server->ctx_unref(ctx); /* the sessions hold it now */
 
     ck_assert_int_eq(nj_kit_pair_handshake(&st.pair), NJ_OK);
@@ -220,9 +220,8 @@ START_TEST(a_thousand_sessions_leave_nothing)
 
     for (int i = 0; i < SESSIONS_N; i++) {
         struct nj_kit_pair pair;
-        ck_assert_int_eq(nj_kit_pair_open_ctx(&pair, st.server, sc, st.client, cc, st.name, 0,
-                                              &err),
-                         NJ_OK);
+        ck_assert_int_eq(
+            nj_kit_pair_open_ctx(&pair, st.server, sc, st.client, cc, st.name, 0, &err), NJ_OK);
         if (i % 50 == 0) { /* some of them for real; others are freed half-way or unused */
             ck_assert_int_eq(nj_kit_pair_handshake(&pair), NJ_OK);
         }
@@ -233,6 +232,65 @@ START_TEST(a_thousand_sessions_leave_nothing)
     st.server->ctx_unref(sc);
     st.client->ctx_unref(cc);
     ck_assert_int_eq(nj_kit_host_live(), at_start);
+}
+END_TEST
+
+struct crew {
+    struct nj_kit_stage *st;
+    struct nj_tls_ctx *sc;
+    struct nj_tls_ctx *cc;
+    int good; /* handshakes that worked */
+};
+
+static void *crew_work(void *arg)
+{
+    struct crew *c = arg;
+    if (NJ_TLS_HAS(c->st->server, thread_attach)) {
+        c->st->server->thread_attach();
+    }
+    for (int i = 0; i < 20; i++) {
+        struct nj_kit_pair pair;
+        struct nj_error err = NJ_ERROR_INIT;
+        if (nj_kit_pair_open_ctx(&pair, c->st->server, c->sc, c->st->client, c->cc, c->st->name, 0,
+                                 &err) == NJ_OK &&
+            nj_kit_pair_handshake(&pair) == NJ_OK &&
+            nj_kit_end_send(&pair.client, "hello", 5) == NJ_OK &&
+            nj_kit_end_receive(&pair.server, &pair.client, 0) >= 0 &&
+            nj_kit_end_take(&pair.server, "hello", 5)) {
+            c->good++;
+        }
+        nj_kit_pair_free(&pair);
+    }
+    if (NJ_TLS_HAS(c->st->server, thread_detach)) {
+        c->st->server->thread_detach();
+    }
+    return NULL;
+}
+
+START_TEST(threads_share_a_context)
+{
+    struct nj_kit_stage st;
+    struct nj_error err = NJ_ERROR_INIT;
+    struct crew crew[4] = { { 0 } };
+    pthread_t threads[4];
+    struct nj_tls_ctx *sc = NULL;
+    struct nj_tls_ctx *cc = NULL;
+    nj_kit_stage_init(&st, with_itself(_i), "server-ecdsa");
+    nj_kit_stage_mutual(&st, "client-rsa");
+    ck_assert_int_eq(st.server->ctx_new(&st.server_set, &sc, &err), NJ_OK);
+    ck_assert_int_eq(st.client->ctx_new(&st.client_set, &cc, &err), NJ_OK);
+
+    for (int i = 0; i < 4; i++) {
+        crew[i] = (struct crew){ &st, sc, cc, 0 };
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, crew_work, &crew[i]), 0);
+    }
+
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+        ck_assert_int_eq(crew[i].good, 20);
+    }
+    st.server->ctx_unref(sc);
+    st.client->ctx_unref(cc);
 }
 END_TEST
 
@@ -273,8 +331,7 @@ START_TEST(plain_text_is_no_tls)
             struct nj_kit_end *end = to_server ? &st.pair.server : &st.pair.client;
             ck_assert_int_eq(end->rc, NJ_E_FAILED);
             ck_assert_uint_eq(end->err.cls, NJ_CLASS_NOT_TLS);
-            ck_assert_str_eq(end->err.text,
-                             "tls: first record does not look like a TLS handshake");
+            ck_assert_str_eq(end->err.text, "tls: first record does not look like a TLS handshake");
             if (to_server) {
                 ck_assert_uint_eq(end->out.total, 0);
             }
@@ -303,6 +360,37 @@ START_TEST(garbage_instead_of_a_client_hello_fails)
         ck_assert_str_ne(s->err.text, "");
         ck_assert_int_ge(nj_kit_wire_plain_alert(&s->out), 0);
         nj_kit_stage_free(&st);
+    }
+}
+END_TEST
+
+/* One byte of a running handshake is changed, at many places: it fails, or it did not matter. */
+START_TEST(changed_handshake_bytes_do_no_harm)
+{
+    for (size_t at = 0; at < 1200; at += 7) {
+        for (int by_server = 0; by_server < 2; by_server++) {
+            struct nj_kit_stage st;
+            struct nj_error err = NJ_ERROR_INIT;
+            struct nj_tls_in none = { NULL, 0, 0 };
+            nj_kit_stage_init(&st, with_itself(_i), "server-ecdsa");
+            ck_assert_int_eq(nj_kit_pair_open(&st.pair, st.server, &st.server_set, st.client,
+                                              &st.client_set, st.name, 0, &err),
+                             NJ_OK);
+            struct nj_kit_end *c = &st.pair.client;
+            struct nj_kit_end *s = &st.pair.server;
+            (void) c->tls->handshake(c->sess, &none, &c->out.sink);
+            if (by_server) {
+                struct nj_tls_in in = { c->out.buf, c->out.len, 0 };
+                s->rc = s->tls->handshake(s->sess, &in, &s->out.sink);
+                c->out.taken = c->out.len = 0;
+            }
+            struct nj_kit_wire *w = by_server ? &s->out : &c->out;
+            if (at < w->len) {
+                w->buf[at] ^= (uint8_t) (1U << (at % 8));
+            }
+            (void) nj_kit_pair_handshake(&st.pair);
+            nj_kit_stage_free(&st);
+        }
     }
 }
 END_TEST
@@ -341,8 +429,8 @@ static int chain_rc(int i, const char *leaf, uint32_t usage, const char *name, i
 
 START_TEST(chains_are_checked_without_a_session)
 {
-    const int64_t now_s = 1780000000; /* 2026 */
-    const int64_t then_s = 1600000000; /* 2020 */
+    const int64_t now_s = 1780000000;    /* 2026 */
+    const int64_t then_s = 1600000000;   /* 2020 */
     const int64_t before_s = 1500000000; /* 2017 */
     struct nj_error err = NJ_ERROR_INIT;
     const uint32_t server = NJ_TLS_USAGE_SERVER;
@@ -378,9 +466,10 @@ END_TEST
 
 START_TEST(hashes_give_the_known_answers)
 {
-    static const uint8_t sha1_abc[] = { 0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81,
-                                        0x6a, 0xba, 0x3e, 0x25, 0x71, 0x78, 0x50,
-                                        0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d };
+    static const uint8_t sha1_abc[] = {
+        0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e,
+        0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d
+    };
     static const uint8_t sha256_abc[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea,
                                           0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
                                           0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c,
@@ -452,8 +541,10 @@ Suite *nj_kit_suite_alone(void)
     tcase_add_loop_test(tc, system_trust_can_be_asked_for, 0, n);
     tcase_add_loop_test(tc, one_context_accepts_and_dials, 0, n);
     tcase_add_loop_test(tc, a_thousand_sessions_leave_nothing, 0, n);
+    tcase_add_loop_test(tc, threads_share_a_context, 0, n);
     tcase_add_loop_test(tc, plain_text_is_no_tls, 0, n);
     tcase_add_loop_test(tc, garbage_instead_of_a_client_hello_fails, 0, n);
+    tcase_add_loop_test(tc, changed_handshake_bytes_do_no_harm, 0, n);
     tcase_add_loop_test(tc, transport_that_ends_in_the_handshake_is_eof, 0, n);
     tcase_add_loop_test(tc, chains_are_checked_without_a_session, 0, n);
     tcase_add_loop_test(tc, certificates_are_judged_by_the_hosts_clock, 0, n);

@@ -264,7 +264,7 @@ static struct nj_span file_read(const char *name)
     uint8_t *buf = malloc(8192);
     size_t len = buf == NULL ? 0 : fread(buf, 1, 8192, f);
     (void) fclose(f);
-    return (struct nj_span) { buf, len };
+    return (struct nj_span){ buf, len };
 }
 
 struct nj_span nj_kit_file(const char *name)
@@ -343,7 +343,7 @@ static void kit_hook(void *user, const struct nj_tls_findings *found, struct nj_
     j->chain_n = found->chain_n;
     j->path_n = found->path == NULL ? 0 : found->path_n;
     (void) snprintf(j->name, sizeof(j->name), "%s", found->name == NULL ? "" : found->name);
-    j->leaf = (struct nj_span) { j->leaf_copy, 0 };
+    j->leaf = (struct nj_span){ j->leaf_copy, 0 };
     if (found->chain_n > 0 && found->chain[0].len <= sizeof(j->leaf_copy)) {
         memcpy(j->leaf_copy, found->chain[0].ptr, found->chain[0].len);
         j->leaf.len = found->chain[0].len;
@@ -546,7 +546,7 @@ int nj_kit_end_send(struct nj_kit_end *end, const void *bytes, size_t len)
 /* One piece through open(), as often as it says OK. */
 static int open_piece(struct nj_kit_end *end, struct nj_tls_in *in)
 {
-    static uint8_t buf[OPEN_BUF_LEN];
+    uint8_t buf[OPEN_BUF_LEN];
     int rc = NJ_OK;
     while (rc == NJ_OK) {
         size_t n = 0;
@@ -630,8 +630,7 @@ int nj_kit_pair_open_ctx(struct nj_kit_pair *pair, const struct nj_tls_provider 
 }
 
 int nj_kit_pair_open(struct nj_kit_pair *pair, const struct nj_tls_provider *server,
-                     const struct nj_tls_settings *server_set,
-                     const struct nj_tls_provider *client,
+                     const struct nj_tls_settings *server_set, const struct nj_tls_provider *client,
                      const struct nj_tls_settings *client_set, const char *name, size_t chunk,
                      struct nj_error *err)
 {

@@ -5,7 +5,7 @@
  * provider allocates through the host, keeps its log lines, and moves ciphertext between an
  * accepting and a dialling end in pieces of a chosen size.  It knows no TLS library.
  *
- * Not thread-safe, but a pair may be handed to another thread between calls.
+ * Each pair belongs to one thread at a time; providers, files and settings are made by one thread.
  */
 #ifndef NJ_TESTS_ABI_PAIR_H
 #define NJ_TESTS_ABI_PAIR_H
@@ -122,10 +122,10 @@ struct nj_kit_end {
     struct nj_tls_session *sess;
     struct nj_kit_wire out; /* what this end has written */
     struct nj_kit_judge judge;
-    int rc;               /* of the last handshake(): NJ_NEED_IN at first */
-    int open_rc;          /* of the last open() */
-    struct nj_error err;  /* filled when rc or open_rc is NJ_E_FAILED */
-    uint8_t *plain;       /* what open() gave */
+    int rc;              /* of the last handshake(): NJ_NEED_IN at first */
+    int open_rc;         /* of the last open() */
+    struct nj_error err; /* filled when rc or open_rc is NJ_E_FAILED */
+    uint8_t *plain;      /* what open() gave */
     size_t plain_len;
     size_t plain_cap;
 };
@@ -138,8 +138,7 @@ struct nj_kit_pair {
 
 /* Contexts and sessions of both ends.  NJ_OK, or negative with `err`. */
 int nj_kit_pair_open(struct nj_kit_pair *pair, const struct nj_tls_provider *server,
-                     const struct nj_tls_settings *server_set,
-                     const struct nj_tls_provider *client,
+                     const struct nj_tls_settings *server_set, const struct nj_tls_provider *client,
                      const struct nj_tls_settings *client_set, const char *name, size_t chunk,
                      struct nj_error *err);
 /* Sessions only, from contexts that the caller keeps. */

@@ -11,7 +11,10 @@ static const uint16_t versions[] = { NJ_TLS_1_3, NJ_TLS_1_2 };
 static const char *const key_types[] = { "ecdsa", "rsa", "ed25519" };
 static const size_t chunks[] = { 0, 1, 700 };
 
-#define EACH(var, list) size_t var = 0; var < sizeof(list) / sizeof((list)[0]); var++
+#define EACH(var, list)                                                                            \
+    size_t var = 0;                                                                                \
+    var < sizeof(list) / sizeof((list)[0]);                                                        \
+    var++
 
 static const char *cred_name(const char *role, const char *type)
 {
@@ -385,6 +388,25 @@ START_TEST(each_secure_suite_is_what_it_is_called)
 }
 END_TEST
 
+/* Of { ECDSA with AES-128, RSA with AES-256 } a server with an RSA key has one suite, not two. */
+START_TEST(suite_list_is_no_cross_product)
+{
+    static const uint16_t list[] = { 0xc02b, 0xc030 };
+    struct nj_kit_stage st;
+    struct nj_tls_info info;
+    nj_kit_stage_init(&st, _i, "server-rsa");
+    nj_kit_stage_version(&st, NJ_TLS_1_2);
+    st.server_set.suites = list;
+    st.server_set.suites_n = 2;
+
+    ck_assert_int_eq(nj_kit_stage_run(&st, 0), NJ_OK);
+
+    get_info(&st.pair.server, &info);
+    ck_assert_uint_eq(info.suite, 0xc030);
+    nj_kit_stage_free(&st);
+}
+END_TEST
+
 START_TEST(each_group_works)
 {
     static const uint16_t groups[] = { 29, 23, 24 };
@@ -450,6 +472,31 @@ START_TEST(an_address_is_no_server_name)
         get_info(&st.pair.server, &info);
         ck_assert_str_eq(info.server_name, "");
         ck_assert_str_eq(st.pair.client.judge.name, names[i]);
+        nj_kit_stage_free(&st);
+    }
+}
+END_TEST
+
+/* The server's OCSP response goes through as it is; the peer's core judges it. */
+START_TEST(staple_reaches_the_peer)
+{
+    static const uint8_t response[] = { 0x30, 0x03, 0x0a, 0x01, 0x06 }; /* "unauthorized" */
+    for (EACH(v, versions)) {
+        struct nj_kit_stage st;
+        struct nj_span got = { NULL, 0 };
+        nj_kit_stage_init(&st, _i, "server-ecdsa");
+        nj_kit_stage_version(&st, versions[v]);
+        if ((st.server->caps() & st.client->caps() & NJ_TLS_CAP_STAPLE) == 0 ||
+            !NJ_TLS_HAS(st.client, peer_staple)) {
+            continue;
+        }
+        st.server_set.staple = (struct nj_span){ response, sizeof(response) };
+
+        ck_assert_int_eq(nj_kit_stage_run(&st, 0), NJ_OK);
+
+        ck_assert_int_eq(st.client->peer_staple(st.pair.client.sess, &got), NJ_OK);
+        ck_assert_uint_eq(got.len, sizeof(response));
+        ck_assert_mem_eq(got.ptr, response, sizeof(response));
         nj_kit_stage_free(&st);
     }
 }
@@ -536,8 +583,10 @@ Suite *nj_kit_suite_pairs(void)
     tcase_add_loop_test(tc, an_end_without_close_notify_is_truncation, 0, n);
     tcase_add_loop_test(tc, server_order_decides_suite_and_group, 0, n);
     tcase_add_loop_test(tc, each_secure_suite_is_what_it_is_called, 0, n);
+    tcase_add_loop_test(tc, suite_list_is_no_cross_product, 0, n);
     tcase_add_loop_test(tc, each_group_works, 0, n);
     tcase_add_loop_test(tc, alpn_is_chosen_from_both_lists, 0, n);
+    tcase_add_loop_test(tc, staple_reaches_the_peer, 0, n);
     tcase_add_loop_test(tc, an_address_is_no_server_name, 0, n);
     tcase_add_loop_test(tc, a_session_moves_between_threads, 0, n);
     tcase_add_loop_test(tc, ticket_secret_does_not_disturb_a_handshake, 0, n);

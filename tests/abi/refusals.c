@@ -6,7 +6,10 @@
 
 static const uint16_t versions[] = { NJ_TLS_1_3, NJ_TLS_1_2 };
 
-#define EACH(var, list) size_t var = 0; var < sizeof(list) / sizeof((list)[0]); var++
+#define EACH(var, list)                                                                            \
+    size_t var = 0;                                                                                \
+    var < sizeof(list) / sizeof((list)[0]);                                                        \
+    var++
 
 /* What the library can send when the hook wishes for `alert`. */
 static int32_t possible_alert(const struct nj_tls_provider *tls, int32_t alert)
@@ -91,8 +94,7 @@ START_TEST(missing_client_certificate_has_an_alert_of_its_own)
 
         ck_assert_int_eq(nj_kit_stage_run(&st, 0), NJ_E_FAILED);
 
-        nj_kit_assert_alert(&st.pair.server, &st.pair.client,
-                            versions[v] == NJ_TLS_1_3 ? 116 : 40);
+        nj_kit_assert_alert(&st.pair.server, &st.pair.client, versions[v] == NJ_TLS_1_3 ? 116 : 40);
         ck_assert_uint_eq(st.pair.server.err.cls, NJ_CLASS_NO_CERT);
         ck_assert_str_eq(st.pair.server.err.text, "tls: client didn't provide a certificate");
         ck_assert_int_eq(st.pair.server.judge.calls, 0);

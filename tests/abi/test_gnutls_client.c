@@ -1,6 +1,6 @@
 /*
- * test_gnutls_tickets.c: tickets of the GnuTLS provider.  The provider's own dialling end resumes
- * nothing, so the client here is GnuTLS itself, over the kit's wires.
+ * test_gnutls_client.c: what the GnuTLS provider answers to things that no provider's dialling end
+ * does: tickets, renegotiation, empty records.  The client is GnuTLS itself, over the kit's wires.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -54,9 +54,8 @@ static void client_start(struct talk *t, const char *version, int with_cert,
         struct nj_span key = nj_kit_file("client-ecdsa.key");
         gnutls_datum_t crt_d = { (void *) (uintptr_t) crt.ptr, (unsigned) crt.len };
         gnutls_datum_t key_d = { (void *) (uintptr_t) key.ptr, (unsigned) key.len };
-        ck_assert_int_ge(gnutls_certificate_set_x509_key_mem(t->cred, &crt_d, &key_d,
-                                                             GNUTLS_X509_FMT_DER),
-                         0);
+        ck_assert_int_ge(
+            gnutls_certificate_set_x509_key_mem(t->cred, &crt_d, &key_d, GNUTLS_X509_FMT_DER), 0);
     }
     gnutls_init(&t->client, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_FORCE_CLIENT_CERT);
     (void) snprintf(prio, sizeof(prio), "NORMAL:-VERS-ALL:+VERS-TLS%s", version);
@@ -256,15 +255,76 @@ START_TEST(without_a_secret_there_are_no_tickets)
 }
 END_TEST
 
+/* Give the server what the client has written since the handshake. */
+static int server_open(struct talk *t, uint8_t *dst, size_t cap, size_t *n_out)
+{
+    struct nj_kit_wire *w = &t->to_server;
+    struct nj_tls_in in = { w->buf + w->taken, nj_kit_wire_left(w), 0 };
+    int rc = provider.tls->open(t->server.sess, &in, dst, cap, n_out, &t->server.out.sink);
+    w->taken += in.used;
+    return rc;
+}
+
+START_TEST(renegotiation_is_refused_with_alert_100)
+{
+    struct nj_tls_settings set;
+    struct nj_kit_cred cred;
+    struct talk t;
+    struct nj_error err = NJ_ERROR_INIT;
+    uint8_t dst[16];
+    size_t n = 0;
+    accept_settings(&set, &cred, NULL);
+    talk_start(&t, &set, "1.2", 0, NULL);
+    talk_run(&t);
+    ck_assert_int_eq(t.server.rc, NJ_OK);
+
+    ck_assert_int_eq(gnutls_handshake(t.client), GNUTLS_E_AGAIN);
+
+    ck_assert_int_eq(server_open(&t, dst, sizeof(dst), &n), NJ_E_FAILED);
+    provider.tls->error(t.server.sess, &err);
+    ck_assert_int_eq(err.alert, 100);
+    ck_assert_int_lt(gnutls_handshake(t.client), 0);
+    ck_assert_int_eq(gnutls_alert_get(t.client), GNUTLS_A_NO_RENEGOTIATION);
+    talk_end(&t);
+}
+END_TEST
+
+/* RFC 8446 5.4: a record may hold padding and nothing else.  It is not the end of the stream. */
+START_TEST(record_of_padding_alone_is_no_end)
+{
+    struct nj_tls_settings set;
+    struct nj_kit_cred cred;
+    struct talk t;
+    uint8_t dst[16];
+    size_t n = 0;
+    accept_settings(&set, &cred, NULL);
+    talk_start(&t, &set, "1.3", 0, NULL);
+    talk_run(&t);
+    ck_assert_int_eq(t.server.rc, NJ_OK);
+    size_t before = t.to_server.total;
+
+    ck_assert_int_eq(gnutls_record_send2(t.client, "", 0, 20, 0), 0);
+    ck_assert_uint_gt(t.to_server.total, before);
+    ck_assert_int_eq(gnutls_record_send(t.client, "data", 4), 4);
+
+    ck_assert_int_eq(server_open(&t, dst, sizeof(dst), &n), NJ_OK);
+    ck_assert_uint_eq(n, 4);
+    ck_assert_mem_eq(dst, "data", 4);
+    talk_end(&t);
+}
+END_TEST
+
 static Suite *suite(void)
 {
-    Suite *s = suite_create("gnutls tickets");
-    TCase *tc = tcase_create("tickets");
+    Suite *s = suite_create("gnutls as client");
+    TCase *tc = tcase_create("client");
     tcase_add_loop_test(tc, ticket_resumes_in_another_context_of_the_same_secret, 0, 2);
     tcase_add_loop_test(tc, ticket_of_another_secret_means_a_full_handshake, 0, 2);
     tcase_add_loop_test(tc, resumed_client_is_judged_by_the_certificate_in_its_ticket, 0, 2);
     tcase_add_loop_test(tc, ticket_without_certificate_does_not_open_a_verifying_context, 0, 2);
     tcase_add_loop_test(tc, without_a_secret_there_are_no_tickets, 0, 2);
+    tcase_add_test(tc, renegotiation_is_refused_with_alert_100);
+    tcase_add_test(tc, record_of_padding_alone_is_no_end);
     suite_add_tcase(s, tc);
     return s;
 }
