@@ -342,10 +342,16 @@ def server(kind, tmp_path):
 def run(kind, tmp_path):
     """run(args): a start that ends by itself; gives the finished process."""
     def call(args, timeout=20, **kw):
-        return subprocess.run([kind.path] + [str(a) for a in args], capture_output=True, text=True,
-                              timeout=timeout * wire.PATIENCE, stdin=subprocess.DEVNULL,
+        return subprocess.run([kind.path] + kind.args + [str(a) for a in args], capture_output=True,
+                              text=True, timeout=timeout * wire.PATIENCE, stdin=subprocess.DEVNULL,
                               cwd=tmp_path, **kw)
     return call
+
+
+@pytest.fixture
+def prog(kind):
+    """The program's name, as its messages begin with it."""
+    return os.path.basename(kind.path)
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,13 @@ def until(what, check, timeout=None, every=0.01):
         time.sleep(every)
 
 
+def readable(sock, timeout):
+    """poll, because select ends at descriptor 1024."""
+    p = select.poll()
+    p.register(sock, select.POLLIN)
+    return bool(p.poll(timeout * 1000))
+
+
 class Wire:
     def __init__(self, port, host="127.0.0.1", rcvbuf=None):
         self.buf = b""
@@ -131,7 +138,7 @@ class Wire:
             left = end - time.monotonic()
             if left < 0:
                 left = 0
-            if not select.select([self.sock], [], [], left)[0]:
+            if not readable(self.sock, left):
                 return False
             try:
                 data = self.sock.recv(1 << 18)
@@ -307,7 +314,7 @@ class Wire:
                 if out:
                     self.sock.sendall(out)
                 left = max(0, end - time.monotonic())
-                if not select.select([self.sock], [], [], left)[0]:
+                if not readable(self.sock, left):
                     raise AssertionError("the handshake did not end in time")
                 data = self.sock.recv(1 << 16)
             except (ConnectionResetError, BrokenPipeError):
