@@ -20,14 +20,23 @@ def connect(s, **kw):
     return nats.connect("nats://127.0.0.1:%d" % s.port, **kw)
 
 
+async def flush(nc):
+    """
+    Twice: nats.py 2.16 writes the PING of flush() before the commands that still wait in its own
+    buffer, so one flush() may end before they have left.
+    """
+    await nc.flush()
+    await nc.flush()
+
+
 def test_publish_and_subscribe(plain):
     async def scene():
         a, b = await connect(plain), await connect(plain)
         sub = await a.subscribe("py.*")
-        await a.flush()
+        await flush(a)
         for n in range(100):
             await b.publish("py.%d" % n, b"%d" % n)
-        await b.flush()
+        await flush(b)
         got = [await sub.next_msg(LONG) for _ in range(100)]
         assert [m.data for m in got] == [b"%d" % n for n in range(100)]
         assert got[7].subject == "py.7"
@@ -43,7 +52,7 @@ def test_request_and_reply(plain):
         async def answer(m):
             await m.respond(m.data.upper())
         await a.subscribe("up", cb=answer)
-        await a.flush()
+        await flush(a)
         for word in (b"one", b"two", b"x" * 100000):
             assert (await b.request("up", word, timeout=LONG)).data == word.upper()
         await a.close()
@@ -71,11 +80,11 @@ def test_queue_group(plain):
             return cb
         for n, c in enumerate(clients):
             await c.subscribe("work", queue="crew", cb=counter(n))
-            await c.flush()
+            await flush(c)
         pub = await connect(plain)
         for _ in range(300):
             await pub.publish("work", b"")
-        await pub.flush()
+        await flush(pub)
         for c in clients:
             await c.drain()
         assert sum(counts) == 300 and min(counts) > 30
@@ -87,7 +96,7 @@ def test_headers(plain):
     async def scene():
         a, b = await connect(plain), await connect(plain)
         sub = await a.subscribe("h")
-        await a.flush()
+        await flush(a)
         await b.publish("h", b"body", headers={"Color": "green", "Long": "x" * 1000})
         m = await sub.next_msg(LONG)
         assert m.data == b"body" and m.headers["Color"] == "green" and len(m.headers["Long"]) == 1000
@@ -104,10 +113,10 @@ def test_drain_loses_nothing(plain):
         async def cb(m):
             got.append(m.data)
         await a.subscribe("d", cb=cb)
-        await a.flush()
+        await flush(a)
         for n in range(500):
             await b.publish("d", b"%d" % n)
-        await b.flush()
+        await flush(b)
         await a.drain()
         assert got == [b"%d" % n for n in range(500)]
         await b.close()
@@ -121,7 +130,7 @@ def test_auto_unsubscribe(plain):
         await sub.unsubscribe(limit=2)
         for _ in range(5):
             await a.publish("au", b"")
-        await a.flush()
+        await flush(a)
         assert sub.pending_msgs <= 2
         await sub.next_msg(LONG)
         await sub.next_msg(LONG)
@@ -135,7 +144,7 @@ def test_what_the_client_learns_from_info(plain):
         assert a.max_payload == 1048576
         assert a.connected_url.port == plain.port
         assert a.client_id > 0
-        assert str(a.connected_server_version).startswith("2.15.2")
+        assert "2.15.2" in str(a.connected_server_version)
         with pytest.raises(nats.errors.MaxPayloadError):
             await a.publish("x", b"y" * 1048577)
         await a.close()
@@ -147,7 +156,7 @@ def test_user_and_password(server):
 
     async def scene():
         a = await connect(s, user="anna", password="s3cret")
-        await a.flush()
+        await flush(a)
         await a.close()
         with pytest.raises(Exception) as caught:
             await connect(s, user="anna", password="wrong")
@@ -160,7 +169,7 @@ def test_token(server):
 
     async def scene():
         a = await connect(s, token="t0k3n")
-        await a.flush()
+        await flush(a)
         await a.close()
     play(scene)
 
@@ -176,7 +185,7 @@ def test_reconnect_after_a_restart(server, tmp_path):
         a = await connect(s, allow_reconnect=True, reconnect_time_wait=0.05, max_reconnect_attempts=-1,
                           reconnected_cb=on_reconnect)
         sub = await a.subscribe("back")
-        await a.flush()
+        await flush(a)
         import signal
         s.signal(signal.SIGTERM)
         loop = asyncio.get_running_loop()
@@ -184,10 +193,10 @@ def test_reconnect_after_a_restart(server, tmp_path):
         t = await loop.run_in_executor(None, lambda: server(
             address=("-a", "127.0.0.1", "-p", str(s.port))))
         await asyncio.wait_for(again.wait(), LONG)
-        await a.flush()
+        await flush(a)
         b = await connect(t)
         await b.publish("back", b"here")
-        await b.flush()
+        await flush(b)
         assert (await sub.next_msg(LONG)).data == b"here"
         await a.close()
         await b.close()
@@ -221,7 +230,7 @@ def test_tls(server, certs, version, key_type, first):
         async def answer(m):
             await m.respond(m.data[::-1])
         await a.subscribe("rev", cb=answer)
-        await a.flush()
+        await flush(a)
         for word in (b"abc", b"ab" * 60000):
             assert (await b.request("rev", word, timeout=LONG)).data == word[::-1]
         await a.close()
