@@ -18,7 +18,7 @@ TABLE = [
     ("fin", lambda w: w.half_close(), "Client Closed"),
     ("rst", lambda w: w.abort(), "Read Error"),
     ("close_with_unread_data", lambda w: (w.send(b"SUB a 1\r\n" + b"PUB a 1\r\nx\r\n" * 100),
-                                          w.skip_to(b"MSG"), w.fill(0.05), w.abort()), "Read Error"),
+                                          w.skip_to(b"MSG"), w.abort()), ("Read Error", "Write Error")),
     ("unknown_verb", say(CONNECT + b"NO\r\n"), "Protocol Violation"),
     ("bad_arguments", say(CONNECT + b"SUB\t1\r\n"), "Protocol Violation"),
     ("bad_json", say(b"CONNECT {]\r\n"), "Protocol Violation"),
@@ -39,9 +39,8 @@ def test_reason(monitored, act, reason):
     act(w)
 
     got = monitored.closed_reason(cid)
-    assert got == reason
-    monitored.wait_log(r"\[DBG\].*cid:%d - .*Client connection closed: %s$"
-                       % (cid, reason.replace("(", r"\(").replace(")", r"\)")), monitored.mark)
+    assert got in ([reason] if isinstance(reason, str) else reason)
+    monitored.wait_log(r"\[DBG\].*cid:%d - .*Client connection closed: %s$" % (cid, got), monitored.mark)
 
 
 OWN = [
