@@ -32,7 +32,7 @@ def test_start_lines_in_order(server):
     s = server(["-D"], monitor=True, conf="max_payload: 1MB\n")
     s.wait_log("Server is ready")
     want = [
-        r"\[INF\] Starting %s$" % s.prog,
+        r"\[INF\] Starting (nats-server|natterjack)$",
         r"\[INF\]   Version:  2\.15\.2$",
         r"\[INF\]   Git:      (\[not set\]|[0-9a-f]{7,})$",
         r"\[INF\]   Name:     N[A-Z2-7]{55}$",
@@ -65,7 +65,7 @@ def test_no_debug_lines_by_default(server):
 def test_without_time(server):
     s = server(["-T=false"])
 
-    assert s.log().splitlines()[0] == "[%d] [INF] Starting %s" % (s.pid, s.prog)
+    assert re.match(r"\[%d\] \[INF\] Starting (nats-server|natterjack)\n" % s.pid, s.log())
 
 
 @pytest.mark.parametrize("utc", [False, True])

@@ -285,7 +285,8 @@ def test_connz_rtt_before_any_pong(server):
     s = server(monitor=True)
     w = s.client(connect=False)
 
-    assert s.conn(w.cid)["rtt"] == "0s"
+    # INFO goes out before the connection is listed.
+    assert wire.until("the connection in connz", lambda: s.conn(w.cid))["rtt"] == "0s"
 
 
 # -- /healthz
