@@ -106,6 +106,14 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("kind", params, scope="session")
 
 
+def pytest_collection_modifyitems(config, items):
+    """The time limit of a test grows with the patience for the server."""
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        seconds = mark.args[0] if mark else 120
+        item.add_marker(pytest.mark.timeout(seconds * max(1, wire.PATIENCE)), append=False)
+
+
 def pytest_report_header(config):
     lines = ["server %s: %s" % (k.name, k.reason or k.path) for k in kinds_for(True)]
     return lines if natterjack_path() else lines + ["server natterjack: not built"]

@@ -206,6 +206,7 @@ def test_half_closed_client_gets_its_answers(plain):
     w.expect_eof(b"MSG a 1 1\r\nx\r\nPONG\r\n")
 
 
+@pytest.mark.timeout(240)
 def test_ten_thousand_connections_that_never_speak(server):
     n = 10000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
