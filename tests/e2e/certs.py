@@ -34,6 +34,7 @@ class Certs:
         self.dir = directory
         self.ca = self._ca("ca", "Test CA")
         self.foreign_ca = self._ca("foreign-ca", "Foreign CA")
+        self.middle_ca = self._ca("middle-ca", "Middle CA", issuer=self.ca)
         self.server_ecdsa = self._leaf("server-ecdsa", "ec", "serverAuth", san=True)
         self.server_rsa = self._leaf("server-rsa", "rsa", "serverAuth", san=True)
         self.client = self._leaf("client", "ec", "clientAuth")
@@ -41,6 +42,10 @@ class Certs:
         self.client_foreign = self._leaf("client-foreign", "ec", "clientAuth", ca=self.foreign_ca)
         self.client_wrong_eku = self._leaf("client-wrong-eku", "ec", "serverAuth")
         self.client_no_eku = self._leaf("client-no-eku", "ec", None)
+        self.client_middle = self._leaf("client-middle", "ec", "clientAuth", ca=self.middle_ca)
+        self.server_middle = self._leaf("server-middle", "ec", "serverAuth", ca=self.middle_ca, san=True)
+        for pair in (self.client_middle, self.server_middle):
+            self._append(pair, self.middle_ca)
         self.client_expired = self._leaf("client-expired", "ec", "clientAuth", expired=True)
 
     def server(self, key_type):
@@ -52,9 +57,23 @@ class Certs:
         else:
             openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", path)
 
-    def _ca(self, name, cn):
+    def _append(self, pair, issuer):
+        """Make the leaf's file a chain, leaf first."""
+        with open(pair.cert, "a") as out, open(issuer.cert) as more:
+            out.write(more.read())
+
+    def _ca(self, name, cn, issuer=None):
         pair = Pair(os.path.join(self.dir, name))
         self._key(pair.key, "ec")
+        if issuer is not None:
+            with open(os.path.join(self.dir, name + ".ext"), "w") as f:
+                f.write("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n")
+            openssl("req", "-new", "-key", pair.key, "-subj", "/O=Natterjack Tests/CN=" + cn,
+                    "-out", os.path.join(self.dir, name + ".csr"))
+            openssl("x509", "-req", "-in", os.path.join(self.dir, name + ".csr"), "-CA", issuer.cert,
+                    "-CAkey", issuer.key, "-CAcreateserial", "-sha256", "-days", "30",
+                    "-extfile", os.path.join(self.dir, name + ".ext"), "-out", pair.cert)
+            return pair
         openssl("req", "-x509", "-new", "-key", pair.key, "-sha256", "-days", "30",
                 "-subj", "/O=Natterjack Tests/CN=" + cn, "-out", pair.cert,
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign")

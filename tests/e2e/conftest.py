@@ -97,9 +97,10 @@ def pytest_generate_tests(metafunc):
         return
     tls = metafunc.definition.get_closest_marker("tls") is not None
     once = metafunc.definition.get_closest_marker("one_worker") is not None
+    own = metafunc.definition.get_closest_marker("own") is not None
     params = []
     for kind in kinds_for(tls):
-        if once and kind.name.endswith("4"):
+        if (once and kind.name.endswith("4")) or (own and kind.is_ref):
             continue
         marks = [pytest.mark.skip(reason=kind.reason)] if kind.reason else []
         params.append(pytest.param(kind, id=kind.name, marks=marks))
