@@ -113,8 +113,8 @@ static bool headers(natsConnection *a, natsConnection *b)
 
 static void answer(natsConnection *nc, natsSubscription *sub, natsMsg *m, void *closure)
 {
-    (void)sub;
-    (void)closure;
+    (void) sub;
+    (void) closure;
     natsConnection_Publish(nc, natsMsg_GetReply(m), natsMsg_GetData(m), natsMsg_GetDataLength(m));
     natsMsg_Destroy(m);
 }
@@ -124,8 +124,9 @@ static bool request(natsConnection *a, natsConnection *b)
     static char big[BIG];
     natsSubscription *sub = NULL;
     memset(big, 'b', sizeof(big));
-    bool ok = went_well("subscribe", natsConnection_QueueSubscribe(&sub, a, "ask", "q", answer, NULL)) &&
-              went_well("flush", natsConnection_FlushTimeout(a, WAIT_MS));
+    bool ok =
+        went_well("subscribe", natsConnection_QueueSubscribe(&sub, a, "ask", "q", answer, NULL)) &&
+        went_well("flush", natsConnection_FlushTimeout(a, WAIT_MS));
     for (int i = 0; ok && i < 50; i++) {
         natsMsg *m = NULL;
         int len = i * BIG / 50;
@@ -153,8 +154,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: scene URL [CA CERT KEY HOST]\n");
         return 2;
     }
-    bool ok = went_well("connect", dial(argc, argv, &a)) && went_well("connect", dial(argc, argv, &b)) &&
-              pub_sub(a, b) && headers(a, b) && request(a, b) && nobody(b);
+    bool ok = went_well("connect", dial(argc, argv, &a)) &&
+              went_well("connect", dial(argc, argv, &b)) && pub_sub(a, b) && headers(a, b) &&
+              request(a, b) && nobody(b);
     natsConnection_Destroy(a);
     natsConnection_Destroy(b);
     nats_Close();
