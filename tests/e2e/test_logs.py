@@ -221,6 +221,60 @@ def test_payload_is_quoted(server):
     s.wait_log(r'<<- MSG_PAYLOAD: \["a\\"b\\r\\n\\tc"\]')
 
 
+@pytest.mark.parametrize("payload,shown", [
+    (b"\xff\x00\x7f", r"\xff\x00\x7f"),
+    ("é 日本".encode(), "é 日本"),
+    (b"back\\slash", r"back\\slash"),
+    (b"\x07\x08\x0b\x0c\x1b", r"\a\b\v\f\x1b"),
+    ("\u2028\u00a0\ufeff".encode(), r"\u2028\u00a0\ufeff"),
+])
+def test_quoting_of_odd_bytes(server, payload, shown):
+    s = server(["-V"])
+    w = s.client()
+
+    w.pub("a", payload).ping()
+
+    assert '<<- MSG_PAYLOAD: ["%s"]' % shown in s.log()
+
+
+@pytest.mark.parametrize("flags,debug", [(["-DV"], True), (["-DVV"], True), (["-VV"], False), (["-V"], False),
+                                         (["-D", "-V"], True), (["--debug", "--trace"], True)])
+def test_trace_flags(server, flags, debug):
+    s = server(flags)
+    s.client().ping()
+
+    s.wait_log(r"\[TRC\].*<<- \[PING\]")
+    assert ("[DBG]" in s.log()) == debug
+
+
+def test_ipv6_address_in_brackets(server):
+    s = server(["-D"], address=("-a", "::1", "-p", "-1"))
+    w = s.raw(host="::1")
+    w.read_info()
+    w.close()
+
+    s.wait_log(r"\[DBG\] \[::1\]:\d+ - cid:\d+ - Client connection created")
+
+
+def test_equal_lines_come_once_a_second(server):
+    s = server(conf="max_connections: 0\n")
+    for _ in range(10):
+        w = s.raw()
+        w.read_info()
+        w.expect_eof(b"-ERR 'maximum connections exceeded'\r\n")
+
+    s.wait_log("maximum connections exceeded")
+    assert s.log().count("maximum connections exceeded") < 5
+
+
+def test_ports_file_that_cannot_be_written(server):
+    s = server(["--ports_file_dir", "/nowhere"], ports=False)
+
+    s.wait_log(r"\[ERR\] Error writing ports file \(/nowhere/.*_%d\.ports\): open /nowhere/" % s.pid)
+    s.port = int(s.wait_log(r"Listening for client connections on 127\.0\.0\.1:(\d+)").group(1))
+    s.serves()
+
+
 def test_trace_headers(server):
     s = server(conf="trace_headers: true\n")
     w = s.client(headers=True)

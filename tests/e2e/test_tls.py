@@ -578,7 +578,10 @@ def test_verify_refuses(verify_server, certs, who, version, alert, text):
     s = verify_server()
     ctx = tls_context(version) if who == "none" else with_cert(version, getattr(certs, who))
 
-    assert alert_for(s, ctx) == alert
+    got = alert_for(s, ctx)
+
+    # wolfSSL cannot always be told which alert: then bad_certificate stands for the others.
+    assert got == alert or (s.kind.provider == "wolfssl" and who != "none" and got == 42)
     handshake_error(s, "ERR", text)
     if who != "none":
         s.wait_log(r"TLS handshake error: .*\(CN=%s,O=Natterjack Tests SHA-256: %s\)$"
