@@ -1,0 +1,254 @@
+"""Who may come in: user and password, token, bcrypt, by flags and by file, and in time."""
+import json
+import time
+
+import pytest
+
+VIOLATION = b"-ERR 'Authorization Violation'\r\n"
+
+# bcrypt of "s3cret", cost 4, made once: the hash is data, not a secret.
+BCRYPT = "$2a$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG"
+
+USER = {"user": "anna", "pass": "s3cret"}
+TOKEN = {"auth_token": "t0k3n"}
+
+WAYS = {
+    "user_flags": (["--user", "anna", "--pass", "s3cret"], None, USER),
+    "token_flag": (["--auth", "t0k3n"], None, TOKEN),
+    "user_file": ([], 'authorization { user: anna, password: s3cret }\n', USER),
+    "user_file_other_names": ([], 'authorization { username: anna, pass: s3cret }\n', USER),
+    "token_file": ([], 'authorization { token: "t0k3n" }\n', TOKEN),
+    "bcrypt_file": ([], 'authorization { user: anna, password: "%s" }\n' % BCRYPT, USER),
+    "bcrypt_flag": (["--user", "anna", "--pass", BCRYPT], None, USER),
+    "bcrypt_token": ([], 'authorization { token: "%s" }\n' % BCRYPT, {"auth_token": "s3cret"}),
+}
+
+
+@pytest.fixture(params=sorted(WAYS))
+def way(request, server):
+    args, conf, good = WAYS[request.param]
+    s = server(["-D"] + args, conf=conf)
+    s.good = good
+    s.way = request.param
+    return s
+
+
+def connect_line(**options):
+    options.setdefault("verbose", False)
+    return b"CONNECT " + json.dumps(options).encode() + b"\r\n"
+
+
+def refused(s, line):
+    w = s.client(connect=False)
+    w.send(line)
+    w.expect_eof(VIOLATION)
+    return w
+
+
+@pytest.mark.quick
+def test_right_and_wrong_credentials(way):
+    s = way
+    w = s.client(connect=False)
+    assert w.info["auth_required"] is True
+    w.send(connect_line(**s.good) + b"SUB a 1\r\nPUB a 0\r\n\r\n")
+    w.expect(b"MSG a 1 0\r\n\r\n")
+
+    refused(s, connect_line())
+    for key in s.good:
+        bad = dict(s.good)
+        bad[key] += "x"
+        refused(s, connect_line(**bad))
+        bad[key] = ""
+        refused(s, connect_line(**bad))
+    refused(s, connect_line(user="nobody", **{"pass": "s3cret"}))
+    s.wait_log(r"\[ERR\].*authentication error")
+    s.wait_log("closed: Authentication Failure")
+    w.ping()
+
+
+@pytest.mark.quick
+def test_the_hash_is_not_a_password(server):
+    s = server(conf='authorization { user: anna, password: "%s" }\n' % BCRYPT)
+
+    refused(s, connect_line(user="anna", **{"pass": BCRYPT}))
+
+
+@pytest.mark.parametrize("first", [b"PING\r\n", b"SUB a 1\r\n", b"INFO {}\r\n", b"GET / HTTP/1.0\r\n",
+                                   b"\r\n", b"+OK\r\n"])
+@pytest.mark.quick
+def test_first_word_must_be_connect(server, first):
+    s = server(["--auth", "t0k3n", "-D"])
+
+    refused(s, first)
+
+    s.wait_log("closed: Authentication Failure")
+
+
+def test_connect_verb_in_lower_case(server):
+    s = server(["--auth", "t0k3n"])
+    w = s.client(connect=False)
+
+    w.send(b'connect {"verbose":false,"auth_token":"t0k3n"}\r\nPING\r\n')
+
+    w.expect(b"PONG\r\n")
+
+
+def test_verbose_connect_gets_ok(server):
+    s = server(["--auth", "t0k3n"])
+    w = s.client(connect=False)
+
+    w.send(connect_line(verbose=True, **TOKEN))
+
+    w.expect(b"+OK\r\n")
+
+
+def test_what_follows_a_failed_connect_is_not_served(server):
+    s = server(["--auth", "t0k3n"])
+    watcher = s.client(auth_token="t0k3n")
+    watcher.sub("a", 1).ping()      # not ">": the refusal itself is an advisory on $SYS
+
+    refused(s, connect_line(auth_token="no") + b"PUB a 0\r\n\r\nPING\r\n")
+
+    watcher.ping()
+
+
+def test_connect_again_with_wrong_token_closes(server):
+    s = server(["--auth", "t0k3n"])
+    w = s.client(auth_token="t0k3n")
+
+    w.send(connect_line(auth_token="no"))
+
+    w.expect_eof(VIOLATION)
+
+
+def test_log_names_the_user_and_hides_the_token(server, tmp_path):
+    s = server(["-DV", "--user", "anna", "--pass", "s3cret"])
+    refused(s, connect_line(user="berta", **{"pass": "guess-me"}))
+    s.wait_log(r'\[ERR\].*authentication error - User "berta"')
+    s.wait_log(r'<<- \[CONNECT \{.*\[REDACTED\].*\}\]')
+    assert "guess-me" not in s.log()
+
+    t = server(["-DV", "--auth", "t0k3n"])
+    refused(t, connect_line(auth_token="guess-me"))
+    t.wait_log(r'\[ERR\].*authentication error - Token "\[REDACTED\]"')
+    assert "guess-me" not in t.log()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("conf", ["authorization { token: t, timeout: 0.3 }",
+                                  'authorization { user: a, password: b, timeout: "300ms" }'])
+def test_timeout_by_file(server, conf):
+    s = server(["-D"], conf=conf + "\n")
+    w = s.client(connect=False)
+    began = time.monotonic()
+
+    w.expect_eof(b"-ERR 'Authentication Timeout'\r\n")
+
+    assert time.monotonic() - began > 0.25
+    s.wait_log("closed: Authentication Timeout")
+    s.wait_log(r"cid:%d - Authentication Timeout" % w.cid)
+
+
+@pytest.mark.slow
+def test_default_timeout_is_two_seconds(server):
+    s = server(["--auth", "t"])
+    w = s.client(connect=False)
+    began = time.monotonic()
+
+    w.expect_eof(b"-ERR 'Authentication Timeout'\r\n", timeout=6)
+
+    assert 1.9 < time.monotonic() - began
+
+
+def test_no_timeout_after_connect(server):
+    s = server(conf="authorization { token: t, timeout: 0.2 }\n")
+    w = s.client(auth_token="t")
+    late = s.client(connect=False)
+
+    late.expect_eof(b"-ERR 'Authentication Timeout'\r\n")
+
+    w.ping()
+
+
+def test_half_a_connect_does_not_stop_the_timeout(server):
+    s = server(conf="authorization { token: t, timeout: 0.2 }\n")
+    w = s.client(connect=False)
+
+    w.send(b"CONNECT {")
+
+    w.expect_eof(b"-ERR 'Authentication Timeout'\r\n")
+
+
+def test_no_auth_no_timeout(plain):
+    w = plain.client(connect=False)
+    assert "auth_required" not in w.info
+
+
+def test_plain_password_warns_and_bcrypt_does_not(server):
+    s = server(["--user", "a", "--pass", "b"])
+    s.wait_log(r"\[WRN\] Plaintext passwords detected, use nkeys or bcrypt")
+
+    t = server(["--user", "a", "--pass", BCRYPT])
+    t.wait_log("Server is ready")
+    assert "Plaintext passwords" not in t.log()
+
+
+def test_flags_beat_the_file(server):
+    s = server(["--user", "flag", "--pass", "flag"], conf="authorization { user: file, password: file }\n")
+
+    s.client(user="flag", **{"pass": "flag"})
+    refused(s, connect_line(user="file", **{"pass": "file"}))
+
+
+def test_user_and_token_in_one_file_is_refused(run, tmp_path):
+    (tmp_path / "c.conf").write_text("authorization { user: a, password: b, token: c }\n")
+
+    p = run(["-c", tmp_path / "c.conf", "-t"])
+
+    assert p.returncode == 1
+    assert "Cannot have a user/pass and token" in p.stderr
+
+
+@pytest.mark.quick
+def test_many_bcrypt_logins_do_not_stop_the_others(server):
+    s = server(conf='authorization { user: anna, password: "%s" }\n' % BCRYPT)
+    good = s.client(**USER)
+    pending = [s.client(connect=False) for _ in range(20)]
+    for n, w in enumerate(pending):
+        w.send(connect_line(user="anna", **{"pass": "s3cret" if n % 2 else "wrong"}) + b"PING\r\n")
+
+    good.ping()
+    for n, w in enumerate(pending):
+        if n % 2:
+            w.expect(b"PONG\r\n")
+        else:
+            w.expect_eof(VIOLATION)
+
+
+def test_client_that_goes_while_its_password_is_checked(server):
+    s = server(conf='authorization { user: anna, password: "%s" }\n' % BCRYPT)
+    for _ in range(20):
+        w = s.client(connect=False)
+        w.send(connect_line(**USER) + b"PING\r\n")
+        w.abort()
+
+    s.client(**USER).ping()
+
+
+def test_authorized_user_in_connz(server):
+    s = server(["--user", "anna", "--pass", "s3cret"], monitor=True)
+    w = s.client(**USER)
+    assert s.conn(w.cid, extra="&auth=1")["authorized_user"] == "anna"
+
+    t = server(["--auth", "t0k3n"], monitor=True)
+    w = t.client(**TOKEN)
+    assert t.conn(w.cid, extra="&auth=1")["authorized_user"] == "[REDACTED]"
+
+
+def test_log_prefix_after_connect(server):
+    s = server(["-D", "--user", "anna", "--pass", "s3cret"])
+    w = s.client(name="frog", lang="python", version="1.2.3", **USER)
+    w.close()
+
+    s.wait_log(r'127\.0\.0\.1:\d+ - cid:%d - "v1\.2\.3:python:frog" - "\$G/user:anna" - '
+               'Client connection closed: Client Closed' % w.cid)
