@@ -29,22 +29,39 @@ static int sha256(void *user, const void *data, size_t len, uint8_t *out)
     const struct nj_options *o = user;
     struct nj_error err = NJ_ERROR_INIT;
     const struct nj_tls_provider *p;
-    if (open_registry(o, &err) != NJ_OK || nj_registry_tls(registry, o->tls_provider, &p, &err) != NJ_OK) {
-        return NJ_E_NOT_FOUND;
+    if (open_registry(o, &err) != NJ_OK ||
+        nj_registry_tls(registry, o->tls_provider, &p, &err) != NJ_OK) {
+        return NJ_E_NOT_FOUND; /* the start says why, when it looks for the provider itself */
     }
     return p->crypto->hash(NJ_HASH_SHA256, data, len, out);
 }
 
-static int check_tls(const struct nj_options *o, struct nj_error *err)
+/* A `tls` block of the file, of whatever kind: do its files hold what they should? */
+static int check_block(void *user, const struct nj_tls_block *block, const char *tls_provider,
+                       struct nj_error *err)
 {
+    const struct nj_options *o = user;
     int rc = open_registry(o, err);
-    return rc != NJ_OK ? rc : nj_server_check_tls(o, registry, err);
+    return rc != NJ_OK ? rc : nj_server_check_block(block, tls_provider, registry, err);
 }
 
 static int load_options(const char *path, struct nj_options *o, struct nj_buf *warnings,
                         struct nj_buf *errors)
 {
-    (void) sha256; (void) path; (void) o; (void) warnings; (void) errors; return -1;
+    const struct nj_options_hooks hooks = { .user = o, .sha256 = sha256, .check_tls = check_block };
+    struct nj_buf messages;
+    nj_buf_init(&messages, SIZE_MAX);
+    int rc = nj_options_load(path, &hooks, o, &messages);
+    (void) nj_buf_append(rc == NJ_OK ? warnings : errors, messages.ptr, messages.len);
+    nj_buf_free(&messages);
+    return rc;
+}
+
+/* What flags and file make together. */
+static int check_tls(const struct nj_options *o, struct nj_error *err)
+{
+    int rc = open_registry(o, err);
+    return rc != NJ_OK ? rc : nj_server_check_tls(o, registry, err);
 }
 
 static int list_plugins(const struct nj_options *o)

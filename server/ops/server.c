@@ -88,16 +88,16 @@ static void note(uint32_t level, const char *text)
     nj_log(level == NJ_LOG_WARN ? NJ_LVL_WRN : NJ_LVL_DBG, "%s", text);
 }
 
-static int make_setup(const struct nj_options *o, const struct nj_registry *reg,
-                      nj_tls_note_fn note_fn, struct nj_tls_setup **setup_out,
-                      struct nj_error *err)
+static int make_setup(const struct nj_tls_block *block, const char *tls_provider,
+                      const struct nj_registry *reg, nj_tls_note_fn note_fn,
+                      struct nj_tls_setup **setup_out, struct nj_error *err)
 {
-    struct nj_tls_setup_args args = { .block = &o->tls,
+    struct nj_tls_setup_args args = { .block = block,
                                       .role = NJ_TLS_ROLE_ACCEPT,
                                       .label = "client tls block",
                                       .now_s = now_s,
                                       .note = note_fn };
-    const char *name = o->tls.provider != NULL ? o->tls.provider : o->tls_provider;
+    const char *name = block->provider != NULL ? block->provider : tls_provider;
     int rc = nj_registry_tls(reg, name, &args.provider, err);
     if (rc != NJ_OK) {
         return rc;
@@ -121,7 +121,7 @@ static int make_door(struct server *s, struct nj_error *err)
     if (!s->o->tls.present) {
         return NJ_OK;
     }
-    int rc = make_setup(s->o, s->reg, note, &setup, err);
+    int rc = make_setup(&s->o->tls, s->o->tls_provider, s->reg, note, &setup, err);
     if (rc != NJ_OK) {
         return rc;
     }
@@ -134,15 +134,21 @@ static int make_door(struct server *s, struct nj_error *err)
     return NJ_OK;
 }
 
+int nj_server_check_block(const struct nj_tls_block *block, const char *tls_provider,
+                          const struct nj_registry *reg, struct nj_error *err)
+{
+    struct nj_tls_setup *setup = NULL;
+    int rc = make_setup(block, tls_provider, reg, NULL, &setup, err);
+    nj_tls_setup_unref(&setup);
+    return rc;
+}
+
 int nj_server_check_tls(const struct nj_options *o, const struct nj_registry *reg,
                         struct nj_error *err)
 {
-    struct nj_tls_setup *setup = NULL;
     const struct nj_tls_provider *any = NULL;
-    int rc = o->tls.present ? make_setup(o, reg, NULL, &setup, err)
-                            : nj_registry_tls(reg, o->tls_provider, &any, err);
-    nj_tls_setup_unref(&setup);
-    return rc;
+    return o->tls.present ? nj_server_check_block(&o->tls, o->tls_provider, reg, err)
+                          : nj_registry_tls(reg, o->tls_provider, &any, err);
 }
 
 /* ---- the hub -------------------------------------------------------------------------------------------- */
@@ -334,7 +340,6 @@ static int prepare(struct server *s)
     if (s->o->pid_file != NULL && nj_pid_file_write(s->o->pid_file, &err) != NJ_OK) {
         return fatal("", &err);
     }
-    nj_log_debug("Created system account: \"$SYS\"");
     if (make_door(s, &err) != NJ_OK || start_workers(s, &err) != NJ_OK) {
         return fatal("", &err);
     }
