@@ -51,7 +51,7 @@ static bool contains(const uint16_t *list, size_t n, uint16_t number)
     return false;
 }
 
-/* ---- versions --------------------------------------------------------------------------------- */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 static int choose_versions(struct build *b)
 {
@@ -66,7 +66,7 @@ static int choose_versions(struct build *b)
     return NJ_OK;
 }
 
-/* ---- suites ----------------------------------------------------------------------------------- */
+/* ---- suites ---------------------------------------------------------------------------------- */
 
 /* Is the suite wanted: by name, or by default? */
 static bool suite_wanted(const struct build *b, const struct nj_tls_suite *suite)
@@ -121,7 +121,7 @@ static int choose_suites(struct build *b)
     return NJ_OK;
 }
 
-/* ---- groups ----------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 static bool keep_group(struct build *b, uint16_t id)
 {
@@ -199,7 +199,7 @@ static int choose_groups(struct build *b)
     return NJ_OK;
 }
 
-/* ---- the context ------------------------------------------------------------------------------ */
+/* ---- the context ----------------------------------------------------------------------------- */
 
 static bool dials(const struct build *b)
 {
@@ -291,7 +291,7 @@ static int build_context(struct build *b)
     return rc;
 }
 
-/* ---- together --------------------------------------------------------------------------------- */
+/* ---- together -------------------------------------------------------------------------------- */
 
 static void ask_provider(struct build *b)
 {

@@ -49,15 +49,15 @@ static void answer_with(struct nj_path_answer *answer, uint32_t cls, const struc
     answer->culprit = culprit;
 }
 
-/* ---- what a certificate above the leaf must say ------------------------------------------------ */
+/* ---- what a certificate above the leaf must say ---------------------------------------------- */
 
-/* An anchor of version 1 may issue: old roots have no extensions.  Nothing else of version 1 may. */
+/* An anchor of version 1 may issue: old roots have no extensions.  Nobody else of version 1 may. */
 static bool may_issue(const struct nj_cert *cert, bool anchor)
 {
     return nj_cert_may_issue(cert) && (anchor || cert->has_basic);
 }
 
-/* ---- the library's path ------------------------------------------------------------------------ */
+/* ---- the library's path ---------------------------------------------------------------------- */
 
 static bool parse_path(const struct nj_path_query *q, struct nj_path_answer *answer)
 {
@@ -112,7 +112,7 @@ static void judge_known_path(const struct nj_path_query *q, struct nj_path_answe
     }
 }
 
-/* ---- every path that the names allow ----------------------------------------------------------- */
+/* ---- every path that the names allow --------------------------------------------------------- */
 
 static size_t graph_size(const struct nj_path_query *q)
 {
@@ -271,7 +271,7 @@ static void judge_all_paths(const struct nj_path_query *q, struct nj_path_answer
     nj_dealloc(g.on_path);
 }
 
-/* ---- both --------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 void nj_path_judge(const struct nj_path_query *query, struct nj_path_answer *answer)
 {

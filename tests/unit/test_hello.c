@@ -83,7 +83,7 @@ static void cut_into_records(size_t fragment)
     }
 }
 
-/* ---- real ones -------------------------------------------------------------------------------- */
+/* ---- real ones ------------------------------------------------------------------------------- */
 
 START_TEST(the_hello_of_go_is_read)
 {
@@ -192,7 +192,7 @@ START_TEST(every_changed_byte_is_safe)
 }
 END_TEST
 
-/* ---- what is none ----------------------------------------------------------------------------- */
+/* ---- what is none ---------------------------------------------------------------------------- */
 
 START_TEST(what_is_no_hello_is_refused_in_the_words_of_the_reference)
 {
@@ -289,7 +289,7 @@ START_TEST(endless_small_records_are_refused_at_the_buffers_limit)
 }
 END_TEST
 
-/* ---- can it go on ------------------------------------------------------------------------------ */
+/* ---- can it go on ---------------------------------------------------------------------------- */
 
 static int judge(const char *name, uint16_t min, const uint16_t *suites, size_t suites_n,
                  uint16_t group)

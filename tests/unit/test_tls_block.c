@@ -12,7 +12,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* ---- the provider ------------------------------------------------------------------------------ */
+/* ---- the provider ---------------------------------------------------------------------------- */
 
 struct nj_tls_ctx {
     int refs;
@@ -89,7 +89,7 @@ static const struct nj_tls_provider mock = {
     .ctx_unref = mock_ctx_unref,
 };
 
-/* ---- a setup ------------------------------------------------------------------------------------ */
+/* ---- a setup --------------------------------------------------------------------------------- */
 
 static uint16_t all_suites[64];
 static uint16_t classic_groups[] = { 23, 24, 25, 29 };
@@ -190,7 +190,7 @@ static bool saw_suite(uint16_t id)
     return false;
 }
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 START_TEST(an_empty_block_has_no_identity)
 {
@@ -339,7 +339,7 @@ START_TEST(without_a_ca_file_verification_uses_the_systems_store)
 }
 END_TEST
 
-/* ---- suites ------------------------------------------------------------------------------------- */
+/* ---- suites ---------------------------------------------------------------------------------- */
 
 START_TEST(by_default_all_secure_suites_are_on)
 {
@@ -423,7 +423,7 @@ START_TEST(a_provider_without_tls_1_3_is_used_with_tls_1_2)
 }
 END_TEST
 
-/* ---- groups ------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 START_TEST(default_groups_that_the_provider_lacks_are_dropped_quietly)
 {
@@ -466,7 +466,7 @@ START_TEST(when_no_named_group_remains_it_is_refused)
 }
 END_TEST
 
-/* ---- tickets, pins, lifetime ---------------------------------------------------------------------- */
+/* ---- tickets, pins, lifetime ----------------------------------------------------------------- */
 
 START_TEST(tickets_are_off_where_they_would_hide_the_certificate)
 {

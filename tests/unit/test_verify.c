@@ -68,7 +68,7 @@ static void read_table(void)
     (void) fclose(table);
 }
 
-/* ---- one judgement ---------------------------------------------------------------------------- */
+/* ---- one judgement --------------------------------------------------------------------------- */
 
 static struct certs chain;
 static struct certs anchors;
@@ -158,7 +158,7 @@ static bool is_forged(const struct row *r)
     return strcmp(r->name, "forged") == 0;
 }
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 START_TEST(a_blind_library_and_the_hook_decide_as_the_reference)
 {
@@ -258,7 +258,7 @@ START_TEST(a_forged_certificate_is_of_an_unknown_authority)
 }
 END_TEST
 
-/* ---- what the table does not say -------------------------------------------------------------- */
+/* ---- what the table does not say ------------------------------------------------------------- */
 
 START_TEST(without_certificate_the_alert_depends_on_the_version)
 {
@@ -432,7 +432,7 @@ START_TEST(anchors_that_cannot_be_read_are_left_out)
 }
 END_TEST
 
-/* ---- the detail ------------------------------------------------------------------------------- */
+/* ---- the detail ------------------------------------------------------------------------------ */
 
 static int fake_hash(uint32_t alg, const void *data, size_t len, uint8_t *out)
 {
