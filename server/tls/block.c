@@ -240,6 +240,7 @@ static void fill_settings(struct build *b, struct nj_tls_settings *settings)
     settings->anchors_label = b->args->block->ca_file;
     settings->system_trust =
         b->material.anchors_n == 0 && (dials(b) || b->setup->verify != NJ_TLS_VERIFY_NONE);
+    settings->insecure = b->setup->policy.insecure;
     settings->verify_hook = nj_tls_verify;
     settings->verify_user = &b->setup->policy;
     settings->label = b->args->label;
@@ -308,8 +309,10 @@ static int load_files(struct build *b)
     }
     b->setup->has_cert = b->material.certs_n > 0;
     b->setup->not_after_s = b->material.not_after_s;
-    return nj_tls_policy_init(&b->setup->policy, b->material.anchors, b->material.anchors_n,
-                              b->args->now_s, b->err);
+    rc = nj_tls_policy_init(&b->setup->policy, b->material.anchors, b->material.anchors_n,
+                            b->args->now_s, b->err);
+    b->setup->policy.insecure = dials(b) && b->args->block->insecure;
+    return rc;
 }
 
 static int build(struct build *b)
