@@ -51,7 +51,7 @@ static bool contains(const uint16_t *list, size_t n, uint16_t number)
     return false;
 }
 
-/* ---- versions --------------------------------------------------------------------------------- */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 static int choose_versions(struct build *b)
 {
@@ -66,7 +66,7 @@ static int choose_versions(struct build *b)
     return NJ_OK;
 }
 
-/* ---- suites ----------------------------------------------------------------------------------- */
+/* ---- suites ---------------------------------------------------------------------------------- */
 
 /* Is the suite wanted: by name, or by default? */
 static bool suite_wanted(const struct build *b, const struct nj_tls_suite *suite)
@@ -121,7 +121,7 @@ static int choose_suites(struct build *b)
     return NJ_OK;
 }
 
-/* ---- groups ----------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 static bool keep_group(struct build *b, uint16_t id)
 {
@@ -199,7 +199,7 @@ static int choose_groups(struct build *b)
     return NJ_OK;
 }
 
-/* ---- the context ------------------------------------------------------------------------------ */
+/* ---- the context ----------------------------------------------------------------------------- */
 
 static bool dials(const struct build *b)
 {
@@ -240,6 +240,7 @@ static void fill_settings(struct build *b, struct nj_tls_settings *settings)
     settings->anchors_label = b->args->block->ca_file;
     settings->system_trust =
         b->material.anchors_n == 0 && (dials(b) || b->setup->verify != NJ_TLS_VERIFY_NONE);
+    settings->insecure = b->setup->policy.insecure;
     settings->verify_hook = nj_tls_verify;
     settings->verify_user = &b->setup->policy;
     settings->label = b->args->label;
@@ -291,7 +292,7 @@ static int build_context(struct build *b)
     return rc;
 }
 
-/* ---- together --------------------------------------------------------------------------------- */
+/* ---- together -------------------------------------------------------------------------------- */
 
 static void ask_provider(struct build *b)
 {
@@ -308,8 +309,10 @@ static int load_files(struct build *b)
     }
     b->setup->has_cert = b->material.certs_n > 0;
     b->setup->not_after_s = b->material.not_after_s;
-    return nj_tls_policy_init(&b->setup->policy, b->material.anchors, b->material.anchors_n,
-                              b->args->now_s, b->err);
+    rc = nj_tls_policy_init(&b->setup->policy, b->material.anchors, b->material.anchors_n,
+                            b->args->now_s, b->err);
+    b->setup->policy.insecure = dials(b) && b->args->block->insecure;
+    return rc;
 }
 
 static int build(struct build *b)

@@ -34,7 +34,7 @@ static int bad(struct nj_error *err, const char *what)
     return NJ_E_INVALID;
 }
 
-/* ---- extensions ------------------------------------------------------------------------------- */
+/* ---- extensions ------------------------------------------------------------------------------ */
 
 static bool all_ascii(struct nj_span s)
 {
@@ -234,7 +234,7 @@ static int read_extensions(struct nj_cert *cert, struct nj_span list, struct nj_
     return NJ_OK;
 }
 
-/* ---- the fixed part --------------------------------------------------------------------------- */
+/* ---- the fixed part -------------------------------------------------------------------------- */
 
 static int read_version(struct nj_cert *cert, struct nj_span *tbs, struct nj_error *err)
 {
@@ -400,7 +400,7 @@ void nj_cert_fini(struct nj_cert *cert)
     *cert = (struct nj_cert){ 0 };
 }
 
-/* ---- questions -------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 size_t nj_cert_count_sans(const struct nj_cert *cert, enum nj_san_kind kind)
 {

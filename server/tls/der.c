@@ -124,7 +124,7 @@ int nj_der_take_bits(struct nj_span *in, struct nj_span *bytes_out)
     return NJ_OK;
 }
 
-/* ---- times ------------------------------------------------------------------------------------ */
+/* ---- times ----------------------------------------------------------------------------------- */
 
 static bool two_digits(const uint8_t *p, int *value_out)
 {
@@ -193,7 +193,7 @@ int nj_der_take_time(struct nj_span *in, int64_t *time_s_out)
     return rc;
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* One base-128 number of an OID. */
 static int take_arc(struct nj_span *in, uint32_t *arc_out)
@@ -231,7 +231,7 @@ int nj_der_oid_text(struct nj_span body, struct nj_buf *out)
     return rc;
 }
 
-/* How long the UTF-8 character at p is; 0 when it is none (RFC 3629: shortest form, no surrogate). */
+/* How long the UTF-8 character at p is; 0 when it is none (RFC 3629: shortest, no surrogates). */
 static size_t utf8_len(const uint8_t *p, size_t left)
 {
     static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };

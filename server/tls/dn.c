@@ -85,7 +85,7 @@ int nj_dn_check(struct nj_span rdn_sequence)
     return rc;
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static bool needs_escape(const struct nj_buf *value, size_t i)
 {

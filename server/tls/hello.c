@@ -52,7 +52,7 @@ static int unexpected(struct nj_error *err)
                 "local error: tls: unexpected message");
 }
 
-/* ---- reading fields --------------------------------------------------------------------------- */
+/* ---- reading fields -------------------------------------------------------------------------- */
 
 static bool take(struct nj_span *in, size_t n, struct nj_span *out)
 {
@@ -87,7 +87,7 @@ static bool take_vector(struct nj_span *in, size_t length_bytes, struct nj_span 
     return true;
 }
 
-/* ---- records ---------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static int judge_alert(const uint8_t *record, size_t left, struct nj_error *err)
 {
@@ -194,7 +194,7 @@ static int message_len(const uint8_t *bytes, size_t len, size_t *len_out, struct
     return NJ_OK;
 }
 
-/* ---- extensions ------------------------------------------------------------------------------- */
+/* ---- extensions ------------------------------------------------------------------------------ */
 
 static bool read_server_name(struct nj_hello *hello, struct nj_span ext)
 {
@@ -328,7 +328,7 @@ void nj_hello_fini(struct nj_hello *hello)
     *hello = (struct nj_hello){ 0 };
 }
 
-/* ---- questions -------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 bool nj_hello_has(struct nj_span list, uint16_t number)
 {

@@ -36,7 +36,7 @@ static int load_certs(struct nj_tls_material *m, const char *path, struct nj_err
     return rc;
 }
 
-/* The type of the key is compared with the leaf's; that they belong together the provider proves. */
+/* Only the types are compared here; that key and leaf belong together the provider proves. */
 static int check_pair(struct nj_tls_material *m, struct nj_error *err)
 {
     struct nj_cert leaf;

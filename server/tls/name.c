@@ -41,7 +41,7 @@ static struct nj_span without_final_dot(struct nj_span s)
     return s;
 }
 
-/* ---- addresses -------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 size_t nj_name_ip(const char *host, uint8_t ip_out[16])
 {
@@ -89,7 +89,7 @@ static bool matches_ip(const struct nj_cert *cert, struct nj_span ip)
     return false;
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* Take the label up to the next dot; false when there is none left. */
 static bool take_label(struct nj_span *rest, bool *more, struct nj_span *label_out)
@@ -189,7 +189,7 @@ bool nj_name_matches(const struct nj_cert *cert, const char *host)
     return name.len <= HOST_MAX && matches_dns(cert, name);
 }
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static int put_san(const struct nj_san *san, struct nj_buf *out)
 {

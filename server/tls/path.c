@@ -49,15 +49,15 @@ static void answer_with(struct nj_path_answer *answer, uint32_t cls, const struc
     answer->culprit = culprit;
 }
 
-/* ---- what a certificate above the leaf must say ------------------------------------------------ */
+/* ---- what a certificate above the leaf must say ---------------------------------------------- */
 
-/* An anchor of version 1 may issue: old roots have no extensions.  Nothing else of version 1 may. */
+/* An anchor of version 1 may issue: old roots have no extensions.  Nobody else of version 1 may. */
 static bool may_issue(const struct nj_cert *cert, bool anchor)
 {
     return nj_cert_may_issue(cert) && (anchor || cert->has_basic);
 }
 
-/* ---- the library's path ------------------------------------------------------------------------ */
+/* ---- the library's path ---------------------------------------------------------------------- */
 
 static bool parse_path(const struct nj_path_query *q, struct nj_path_answer *answer)
 {
@@ -112,7 +112,7 @@ static void judge_known_path(const struct nj_path_query *q, struct nj_path_answe
     }
 }
 
-/* ---- every path that the names allow ----------------------------------------------------------- */
+/* ---- every path that the names allow --------------------------------------------------------- */
 
 static size_t graph_size(const struct nj_path_query *q)
 {
@@ -124,11 +124,6 @@ static const struct nj_cert *node(const struct nj_path_query *q, size_t i)
     return i < q->certs_n ? &q->certs[i] : &q->anchors[i - q->certs_n];
 }
 
-static bool usable(const struct nj_path_query *q, size_t i, bool in_date_only)
-{
-    return i == 0 || !in_date_only || nj_cert_in_date(node(q, i), q->now_s);
-}
-
 /* Sent, and not also an anchor: an anchor ends the path. */
 static bool is_between(const struct nj_path_query *q, size_t i)
 {
@@ -138,7 +133,8 @@ static bool is_between(const struct nj_path_query *q, size_t i)
 /* Can `i` be an issuer on a path at all? */
 static bool is_issuer(const struct nj_path_query *q, size_t i, bool in_date_only)
 {
-    return (i >= q->certs_n || is_between(q, i)) && usable(q, i, in_date_only);
+    return (i >= q->certs_n || is_between(q, i)) &&
+           (!in_date_only || nj_cert_in_date(node(q, i), q->now_s));
 }
 
 /* Mark what can be reached upwards from the leaf. */
@@ -181,15 +177,14 @@ static void mark_anchored(const struct nj_path_query *q, bool in_date_only, bool
 {
     bool more = true;
     for (size_t i = 0; i < graph_size(q); i++) {
-        anchored[i] = i >= q->certs_n ? usable(q, i, in_date_only)
-                                      : usable(q, i, in_date_only) && ends_in_system_store(q, i);
+        anchored[i] = i >= q->certs_n || ends_in_system_store(q, i);
     }
     while (more) {
         more = false;
         for (size_t child = 0; child < q->certs_n; child++) {
             for (size_t i = 1; !anchored[child] && i < graph_size(q); i++) {
                 if (anchored[i] && issued_by(node(q, child), node(q, i)) &&
-                    is_issuer(q, i, in_date_only) && usable(q, child, in_date_only)) {
+                    is_issuer(q, i, in_date_only)) {
                     anchored[child] = true;
                     more = true;
                 }
@@ -276,7 +271,7 @@ static void judge_all_paths(const struct nj_path_query *q, struct nj_path_answer
     nj_dealloc(g.on_path);
 }
 
-/* ---- both --------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 void nj_path_judge(const struct nj_path_query *query, struct nj_path_answer *answer)
 {

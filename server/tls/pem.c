@@ -13,7 +13,7 @@
 #define DASHES "-----"
 #define LABEL_MAX 64
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 struct line {
     const char *ptr;
@@ -53,7 +53,7 @@ static bool same_line(struct line a, struct line b)
     return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
-/* ---- base64 ----------------------------------------------------------------------------------- */
+/* ---- base64 ---------------------------------------------------------------------------------- */
 
 static int base64_value(char c)
 {
@@ -99,7 +99,7 @@ static bool decode_base64(const char *text, size_t len, uint8_t *to, size_t *len
     return true;
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 /* "Proc-Type: 4,ENCRYPTED" and the like: header lines before the base64 have a colon in them. */
 static const char *skip_headers(const char *at, const char *end, bool *encrypted_out)
@@ -179,7 +179,7 @@ void nj_pem_fini(struct nj_pem *pem)
     *pem = (struct nj_pem){ 0 };
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* The system's reason in the reference's spelling: no capital in front. */
 static int io_error(struct nj_error *err, const char *verb, const char *path, int number)
@@ -263,7 +263,7 @@ int nj_pem_load_file(struct nj_pem *pem, const char *path, size_t limit, struct 
     return rc;
 }
 
-/* ---- what is in it ---------------------------------------------------------------------------- */
+/* ---- what is in it --------------------------------------------------------------------------- */
 
 bool nj_pem_is_cert(const struct nj_pem_block *block)
 {

@@ -26,7 +26,7 @@ struct judgement {
     size_t certs_n;
 };
 
-/* ---- the policy ------------------------------------------------------------------------------- */
+/* ---- the policy ------------------------------------------------------------------------------ */
 
 static void drop_anchor(struct nj_cert *anchor)
 {
@@ -70,7 +70,7 @@ void nj_tls_policy_fini(struct nj_tls_policy *policy)
     *policy = (struct nj_tls_policy){ 0 };
 }
 
-/* ---- refusing --------------------------------------------------------------------------------- */
+/* ---- refusing -------------------------------------------------------------------------------- */
 
 /* The reference's rule.  A dialling end always says 42; an accepting one tells the client more. */
 static int32_t alert_for(const struct nj_tls_findings *found, uint32_t cls)
@@ -170,7 +170,7 @@ static bool refuse_issuer(struct judgement *j, const struct nj_cert *issuer)
     return false;
 }
 
-/* ---- the leaf --------------------------------------------------------------------------------- */
+/* ---- the leaf -------------------------------------------------------------------------------- */
 
 static bool chain_is_there(struct judgement *j)
 {
@@ -225,7 +225,7 @@ static bool name_fits(struct judgement *j)
     return false;
 }
 
-/* ---- the path --------------------------------------------------------------------------------- */
+/* ---- the path -------------------------------------------------------------------------------- */
 
 static uint32_t wanted_eku(const struct nj_tls_findings *found)
 {
@@ -330,7 +330,7 @@ void nj_tls_verify(void *user, const struct nj_tls_findings *found, struct nj_tl
     nj_dealloc(j);
 }
 
-/* ---- for the log ------------------------------------------------------------------------------ */
+/* ---- for the log ----------------------------------------------------------------------------- */
 
 static int put_cert_detail(struct nj_span der,
                            int (*hash)(uint32_t alg, const void *data, size_t len, uint8_t *out),

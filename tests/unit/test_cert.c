@@ -230,6 +230,46 @@ START_TEST(bytes_after_the_certificate_are_refused)
 }
 END_TEST
 
+/* The certificate again, with one byte changed: the last of the nth place where `bytes` stand. */
+static int read_changed(const uint8_t *bytes, size_t n_bytes, int nth, uint8_t to)
+{
+    size_t len = file.certs[0].len;
+    uint8_t *copy = nj_memdup(file.certs[0].ptr, len);
+    uint8_t *at = copy;
+    for (int i = 0; i < nth; i++) {
+        at = memmem(at, len - (size_t) (at - copy), bytes, n_bytes);
+        ck_assert_ptr_nonnull(at);
+        at += n_bytes;
+    }
+    at[-1] = to;
+    int rc = nj_cert_init(&cert, (struct nj_span){ copy, len }, &err);
+    nj_cert_fini(&cert);
+    nj_dealloc(copy);
+    return rc;
+}
+
+START_TEST(an_extension_that_comes_twice_is_refused)
+{
+    static const uint8_t eku[] = { 0x55, 0x1d, 0x25 };
+    certs_load(&file, "leaf-dns");
+
+    ck_assert_int_eq(read_changed(eku, sizeof(eku), 1, 0x0f), NJ_E_INVALID); /* keyUsage again */
+
+    ck_assert_str_eq(err.text, "x509: certificate contains duplicate extension");
+}
+END_TEST
+
+START_TEST(the_two_names_of_the_signature_algorithm_must_agree)
+{
+    static const uint8_t ecdsa_sha256[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02 };
+    certs_load(&file, "leaf-dns");
+
+    ck_assert_int_eq(read_changed(ecdsa_sha256, sizeof(ecdsa_sha256), 2, 0x03), NJ_E_INVALID);
+
+    ck_assert_str_eq(err.text, "x509: inner and outer signature algorithm identifiers don't match");
+}
+END_TEST
+
 START_TEST(every_cut_is_refused)
 {
     certs_load(&file, "leaf-odd-all-sans");
@@ -283,6 +323,8 @@ int main(void)
     tcase_add_test(tc, a_text_over_the_limit_is_refused_and_not_overrun);
     tcase_add_test(tc, control_characters_become_visible);
     tcase_add_test(tc, bytes_after_the_certificate_are_refused);
+    tcase_add_test(tc, an_extension_that_comes_twice_is_refused);
+    tcase_add_test(tc, the_two_names_of_the_signature_algorithm_must_agree);
     tcase_add_test(tc, every_cut_is_refused);
     tcase_add_loop_test(tc, every_changed_byte_is_safe, 0,
                         (int) (sizeof(damaged) / sizeof(damaged[0])));

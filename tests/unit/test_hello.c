@@ -83,7 +83,7 @@ static void cut_into_records(size_t fragment)
     }
 }
 
-/* ---- real ones -------------------------------------------------------------------------------- */
+/* ---- real ones ------------------------------------------------------------------------------- */
 
 START_TEST(the_hello_of_go_is_read)
 {
@@ -192,7 +192,7 @@ START_TEST(every_changed_byte_is_safe)
 }
 END_TEST
 
-/* ---- what is none ----------------------------------------------------------------------------- */
+/* ---- what is none ---------------------------------------------------------------------------- */
 
 START_TEST(what_is_no_hello_is_refused_in_the_words_of_the_reference)
 {
@@ -242,6 +242,31 @@ START_TEST(what_is_no_hello_is_refused_in_the_words_of_the_reference)
 }
 END_TEST
 
+START_TEST(a_server_name_with_a_final_dot_is_refused)
+{
+    load("go.bin");
+    uint8_t *name = memmem(bytes, len, "server.test", 11);
+    ck_assert_ptr_nonnull(name);
+    name[10] = '.';
+
+    ck_assert_int_eq(read_hello(), NJ_E_INVALID);
+
+    ck_assert_uint_eq(err.cls, NJ_CLASS_BAD_RECORD);
+}
+END_TEST
+
+START_TEST(an_extension_that_comes_twice_is_refused)
+{
+    static const uint8_t versions[] = { 0x00, 0x2b, 0x00, 0x05, 0x04 };
+    load("go.bin");
+    uint8_t *at = memmem(bytes, len, versions, sizeof(versions));
+    ck_assert_ptr_nonnull(at);
+    at[1] = 0x17; /* extended_master_secret again */
+
+    ck_assert_int_eq(read_hello(), NJ_E_INVALID);
+}
+END_TEST
+
 START_TEST(fewer_bytes_than_a_record_header_may_become_anything)
 {
     put("CONN", 4);
@@ -264,7 +289,7 @@ START_TEST(endless_small_records_are_refused_at_the_buffers_limit)
 }
 END_TEST
 
-/* ---- can it go on ------------------------------------------------------------------------------ */
+/* ---- can it go on ---------------------------------------------------------------------------- */
 
 static int judge(const char *name, uint16_t min, const uint16_t *suites, size_t suites_n,
                  uint16_t group)
@@ -355,6 +380,8 @@ int main(void)
     tcase_add_loop_test(tc, it_may_lie_in_several_records, 0, (int) COUNT(files));
     tcase_add_loop_test(tc, every_changed_byte_is_safe, 0, (int) COUNT(files));
     tcase_add_test(tc, what_is_no_hello_is_refused_in_the_words_of_the_reference);
+    tcase_add_test(tc, a_server_name_with_a_final_dot_is_refused);
+    tcase_add_test(tc, an_extension_that_comes_twice_is_refused);
     tcase_add_test(tc, fewer_bytes_than_a_record_header_may_become_anything);
     tcase_add_test(tc, endless_small_records_are_refused_at_the_buffers_limit);
     tcase_add_test(tc, an_old_client_is_told_so);

@@ -48,6 +48,7 @@ START_TEST(names_are_compared_label_by_label_without_case)
         { "server.test", "xserver.test", false },
         { "server.test", "a.server.test", false },
         { "server.test", "server", false },
+        { "server.test", "server.test.more", false },
         { "server.test", "", false },
         { "server.test", ".", false },
         { "", "", false },

@@ -12,7 +12,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* ---- the provider ------------------------------------------------------------------------------ */
+/* ---- the provider ---------------------------------------------------------------------------- */
 
 struct nj_tls_ctx {
     int refs;
@@ -89,7 +89,7 @@ static const struct nj_tls_provider mock = {
     .ctx_unref = mock_ctx_unref,
 };
 
-/* ---- a setup ------------------------------------------------------------------------------------ */
+/* ---- a setup --------------------------------------------------------------------------------- */
 
 static uint16_t all_suites[64];
 static uint16_t classic_groups[] = { 23, 24, 25, 29 };
@@ -97,6 +97,7 @@ static struct nj_tls_block block;
 static struct nj_tls_setup *made;
 static struct nj_error err;
 static struct nj_buf notes;
+static uint32_t role;
 
 static int64_t fixed_clock(void)
 {
@@ -123,6 +124,7 @@ static void setup(void)
         .groups_n = COUNT(classic_groups),
     };
     mock_caps = NJ_TLS_CAP_TLS12 | NJ_TLS_CAP_TLS13;
+    role = NJ_TLS_ROLE_ACCEPT;
     refusal = (struct nj_error) NJ_ERROR_INIT;
     err = (struct nj_error) NJ_ERROR_INIT;
     block = (struct nj_tls_block){ .present = true, .min_version = NJ_TLS_1_2 };
@@ -159,7 +161,7 @@ static int make(void)
         .block = &block,
         .provider = &mock,
         .provider_name = "mock",
-        .role = NJ_TLS_ROLE_ACCEPT,
+        .role = role,
         .label = "client tls block",
         .now_s = fixed_clock,
         .note = keep_note,
@@ -190,7 +192,7 @@ static bool saw_suite(uint16_t id)
     return false;
 }
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 START_TEST(an_empty_block_has_no_identity)
 {
@@ -339,7 +341,23 @@ START_TEST(without_a_ca_file_verification_uses_the_systems_store)
 }
 END_TEST
 
-/* ---- suites ------------------------------------------------------------------------------------- */
+START_TEST(insecure_is_for_dialling_alone)
+{
+    block.insecure = true;
+    make_well();
+    ck_assert(!made->policy.insecure);
+    ck_assert_uint_eq(seen.settings.insecure, 0);
+
+    role = NJ_TLS_ROLE_DIAL;
+    make_well();
+    ck_assert(made->policy.insecure);
+    ck_assert_uint_eq(seen.settings.insecure, 1);
+    ck_assert_uint_eq(seen.settings.role, NJ_TLS_ROLE_DIAL);
+    ck_assert_uint_eq(seen.settings.system_trust, 1);
+}
+END_TEST
+
+/* ---- suites ---------------------------------------------------------------------------------- */
 
 START_TEST(by_default_all_secure_suites_are_on)
 {
@@ -423,7 +441,7 @@ START_TEST(a_provider_without_tls_1_3_is_used_with_tls_1_2)
 }
 END_TEST
 
-/* ---- groups ------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 START_TEST(default_groups_that_the_provider_lacks_are_dropped_quietly)
 {
@@ -466,7 +484,7 @@ START_TEST(when_no_named_group_remains_it_is_refused)
 }
 END_TEST
 
-/* ---- tickets, pins, lifetime ---------------------------------------------------------------------- */
+/* ---- tickets, pins, lifetime ----------------------------------------------------------------- */
 
 START_TEST(tickets_are_off_where_they_would_hide_the_certificate)
 {
@@ -524,6 +542,7 @@ int main(void)
     tcase_add_test(tc, anchors_come_from_the_ca_file_alone);
     tcase_add_test(tc, a_ca_file_without_certificates_is_refused);
     tcase_add_test(tc, without_a_ca_file_verification_uses_the_systems_store);
+    tcase_add_test(tc, insecure_is_for_dialling_alone);
     tcase_add_test(tc, by_default_all_secure_suites_are_on);
     tcase_add_test(tc, a_list_limits_tls_1_2_alone_and_its_order_does_not_count);
     tcase_add_test(tc, a_list_of_tls_1_3_suites_leaves_nothing_for_tls_1_2);

@@ -68,7 +68,7 @@ static void read_table(void)
     (void) fclose(table);
 }
 
-/* ---- one judgement ---------------------------------------------------------------------------- */
+/* ---- one judgement --------------------------------------------------------------------------- */
 
 static struct certs chain;
 static struct certs anchors;
@@ -158,7 +158,7 @@ static bool is_forged(const struct row *r)
     return strcmp(r->name, "forged") == 0;
 }
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 START_TEST(a_blind_library_and_the_hook_decide_as_the_reference)
 {
@@ -258,7 +258,7 @@ START_TEST(a_forged_certificate_is_of_an_unknown_authority)
 }
 END_TEST
 
-/* ---- what the table does not say -------------------------------------------------------------- */
+/* ---- what the table does not say ------------------------------------------------------------- */
 
 START_TEST(without_certificate_the_alert_depends_on_the_version)
 {
@@ -358,6 +358,26 @@ START_TEST(a_told_path_that_ends_elsewhere_is_not_believed)
 }
 END_TEST
 
+START_TEST(a_told_path_of_another_leaf_is_not_believed)
+{
+    struct certs other;
+    struct nj_span path[2];
+    given("leaf-eku-client", "root", NJ_TLS_JUDGE_SERVER, "server.test");
+    certs_load(&other, "leaf-dns");
+    path[0] = other.certs[0];
+    path[1] = anchors.certs[0];
+    found.path = path;
+    found.path_n = 2;
+
+    judge_it();
+
+    ck_assert_int_eq(verdict.accept, 0);
+    ck_assert_uint_eq(verdict.cls, NJ_CLASS_BAD_EKU);
+    certs_free(&other);
+    clear();
+}
+END_TEST
+
 START_TEST(more_certificates_than_anybody_needs_are_refused)
 {
     struct nj_span many[NJ_CHAIN_MAX + 1];
@@ -412,7 +432,7 @@ START_TEST(anchors_that_cannot_be_read_are_left_out)
 }
 END_TEST
 
-/* ---- the detail ------------------------------------------------------------------------------- */
+/* ---- the detail ------------------------------------------------------------------------------ */
 
 static int fake_hash(uint32_t alg, const void *data, size_t len, uint8_t *out)
 {
@@ -466,6 +486,7 @@ int main(void)
     tcase_add_test(tc, insecure_is_for_dialling_alone);
     tcase_add_test(tc, with_the_system_store_a_path_that_the_library_accepted_is_judged_too);
     tcase_add_test(tc, a_told_path_that_ends_elsewhere_is_not_believed);
+    tcase_add_test(tc, a_told_path_of_another_leaf_is_not_believed);
     tcase_add_test(tc, more_certificates_than_anybody_needs_are_refused);
     tcase_add_test(tc, certificates_that_issue_each_other_end);
     tcase_add_test(tc, anchors_that_cannot_be_read_are_left_out);
