@@ -71,6 +71,7 @@ static int list_plugins(const struct nj_options *o)
         (void) fprintf(stderr, "%s: %s\n", program, err.text);
         return 1;
     }
+    nj_registry_load_all(registry);
     nj_plugins_print(stdout, registry);
     return 0;
 }

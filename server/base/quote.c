@@ -1,6 +1,8 @@
 #include "base/quote.h"
 
 #include <ctype.h>
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,18 +44,51 @@ static int quote_ascii(struct nj_buf *b, unsigned char c)
     return nj_buf_putc(b, (char) c);
 }
 
+static uint32_t decode(const unsigned char *p, size_t n)
+{
+    uint32_t r = n == 2 ? p[0] & 0x1fu : n == 3 ? p[0] & 0x0fu : p[0] & 0x07u;
+    for (size_t i = 1; i < n; i++) {
+        r = r << 6 | (p[i] & 0x3fu);
+    }
+    return r;
+}
+
+/*
+ * strconv.IsPrint beyond ASCII, without its table of unassigned characters: controls, separators,
+ * format characters, private use and non-characters are what a message must not carry.
+ */
+static bool is_printable(uint32_t r)
+{
+    static const struct {
+        uint32_t from, to;
+    } not[] = { { 0x80, 0xa0 },     { 0xad, 0xad },     { 0x1680, 0x1680 }, { 0x2000, 0x200f },
+                { 0x2028, 0x202f }, { 0x205f, 0x206f }, { 0x3000, 0x3000 }, { 0xd800, 0xf8ff },
+                { 0xfeff, 0xfeff }, { 0xfff0, 0xfffb }, { 0xe0000, UINT32_MAX } };
+    for (size_t i = 0; i < sizeof(not) / sizeof(not[0]); i++) {
+        if (r >= not[i].from && r <= not[i].to) {
+            return false;
+        }
+    }
+    return (r & 0xfffe) != 0xfffe;
+}
+
+static int quote_rune(struct nj_buf *b, const unsigned char *p, size_t n)
+{
+    uint32_t r = decode(p, n);
+    if (is_printable(r)) {
+        return nj_buf_append(b, p, n);
+    }
+    return nj_buf_printf(b, r < 0x10000 ? "\\u%04" PRIx32 : "\\U%08" PRIx32, r);
+}
+
 int nj_quote(struct nj_buf *b, const char *s, size_t len)
 {
     const unsigned char *p = (const unsigned char *) s;
     int rc = nj_buf_putc(b, '"');
     for (size_t i = 0; i < len && rc >= 0;) {
         size_t n = p[i] < 0x80 ? 0 : utf8_len(p + i, len - i);
-        if (n == 2 && p[i] == 0xc2 && (p[i + 1] <= 0xa0 || p[i + 1] == 0xad)) {
-            rc = nj_buf_printf(b, "\\u%04x",
-                               p[i + 1]); /* C1 controls, no-break blank, soft hyphen */
-            i += n;
-        } else if (n > 0) {
-            rc = nj_buf_append(b, s + i, n);
+        if (n > 0) {
+            rc = quote_rune(b, p + i, n);
             i += n;
         } else {
             rc = quote_ascii(b, p[i]);

@@ -15,6 +15,11 @@ void nj_rcu_unregister(void)
     urcu_qsbr_unregister_thread();
 }
 
+void nj_rcu_start(void)
+{
+    (void) urcu_qsbr_get_default_call_rcu_data();
+}
+
 static void reclaim(struct rcu_head *head)
 {
     struct nj_rcu_head *h = (struct nj_rcu_head *) (void *) head; /* first member */

@@ -38,6 +38,9 @@ struct nj_rcu_head {
     void (*fn)(struct nj_rcu_head *);
 };
 
+/* Main thread, once: start the library's thread that runs deferred functions. */
+void nj_rcu_start(void);
+
 /* Threads that read RCU-protected memory or defer frees register first. */
 void nj_rcu_register(void);
 void nj_rcu_unregister(void);

@@ -248,6 +248,13 @@ int nj_conn_flush_clear(struct nj_conn *c)
     return NJ_OK;
 }
 
+static void start_deadline(struct nj_conn *c)
+{
+    c->goal = c->out.len > 0 ? c->out.len : 1;
+    c->flushed = 0;
+    nj_timer_start(&c->worker->timers, &c->write_timer, c->worker->now_us + c->write_deadline_us);
+}
+
 /* The deadline is for the bytes that were queued when the flush began; once they are out, a new
  * one begins for what has come since. */
 static void keep_deadline(struct nj_conn *c, size_t before, bool blocked)
@@ -258,12 +265,14 @@ static void keep_deadline(struct nj_conn *c, size_t before, bool blocked)
         c->goal = 0;
         c->flushed = 0;
         nj_timer_stop(ts, &c->write_timer);
+        if (c->missed_deadline) {
+            c->missed_deadline = false;
+            c->ops->caught_up(c, c->late_pieces, c->late_bytes);
+        }
         return;
     }
     if (c->goal == 0 || (c->flushed >= c->goal && c->goal > 0)) {
-        c->goal = c->out.len > 0 ? c->out.len : 1;
-        c->flushed = 0;
-        nj_timer_start(ts, &c->write_timer, c->worker->now_us + c->write_deadline_us);
+        start_deadline(c);
     }
 }
 
@@ -311,8 +320,17 @@ static void on_write_deadline(struct nj_timer *t, void *arg)
         nj_conn_close(c);
         return;
     }
-    c->goal = 0;
     c->ops->ended(c, NJ_END_DEADLINE);
+}
+
+void nj_conn_wait_on(struct nj_conn *c)
+{
+    if (!c->missed_deadline) {
+        c->missed_deadline = true;
+        c->late_pieces = nj_outbox_pieces(&c->out);
+        c->late_bytes = c->out.len;
+    }
+    start_deadline(c);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------- */

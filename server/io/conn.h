@@ -22,7 +22,7 @@ enum nj_conn_end {
     NJ_END_EOF,          /* the peer closed */
     NJ_END_READ,         /* read error (reset) */
     NJ_END_WRITE,        /* write error */
-    NJ_END_DEADLINE,     /* write deadline passed */
+    NJ_END_DEADLINE,     /* write deadline passed; nj_conn_wait_on() keeps the connection */
     NJ_END_PENDING,      /* more than max_pending queued */
     NJ_END_TLS           /* handshake or record failure; see nj_tls_stream_error */
 };
@@ -41,6 +41,8 @@ struct nj_conn_ops {
     bool (*may_resume)(struct nj_conn *c);
     /* The TLS handshake is complete. */
     void (*secured)(struct nj_conn *c);
+    /* The outbox is empty again after a write deadline was missed and the connection was kept. */
+    void (*caught_up)(struct nj_conn *c, size_t pieces, size_t bytes);
     /* The socket ended.  The room above decides the close reason and calls nj_conn_close(). */
     void (*ended)(struct nj_conn *c, enum nj_conn_end why);
     /* The connection is off its worker; free what is around it.  End of the turn. */
@@ -79,7 +81,9 @@ struct nj_conn {
     uint64_t flushed;  /* of goal */
     uint64_t max_pending;
     int64_t write_deadline_us;
-    bool write_retry; /* write_timeout: retry */
+    bool write_retry;    /* write_timeout: retry */
+    bool missed_deadline; /* and was kept */
+    size_t late_pieces, late_bytes;
 };
 
 /* Take the socket over.  `c` is zeroed memory of the room above with ops set. */
@@ -99,6 +103,9 @@ void nj_conn_flush(struct nj_conn *c);
 
 /* The outbox as it is, without TLS.  NJ_OK empty, NJ_WANT_WRITE, negative broken. */
 int nj_conn_flush_clear(struct nj_conn *c);
+
+/* In ended(NJ_END_DEADLINE): give it another deadline. */
+void nj_conn_wait_on(struct nj_conn *c);
 
 /* Stop reading: until credit is back, until the time has come, or until told to go on. */
 void nj_conn_pause(struct nj_conn *c, int64_t until_us);

@@ -35,7 +35,7 @@
 
 struct server {
     const struct nj_options *o;
-    const struct nj_registry *reg;
+    struct nj_registry *reg;
     const char *program;
     struct nj_hub hub;
     struct nj_listener *listener;
@@ -89,7 +89,7 @@ static void note(uint32_t level, const char *text)
 }
 
 static int make_setup(const struct nj_tls_block *block, const char *tls_provider,
-                      const struct nj_registry *reg, nj_tls_note_fn note_fn,
+                      struct nj_registry *reg, nj_tls_note_fn note_fn,
                       struct nj_tls_setup **setup_out, struct nj_error *err)
 {
     struct nj_tls_setup_args args = { .block = block,
@@ -135,7 +135,7 @@ static int make_door(struct server *s, struct nj_error *err)
 }
 
 int nj_server_check_block(const struct nj_tls_block *block, const char *tls_provider,
-                          const struct nj_registry *reg, struct nj_error *err)
+                          struct nj_registry *reg, struct nj_error *err)
 {
     struct nj_tls_setup *setup = NULL;
     int rc = make_setup(block, tls_provider, reg, NULL, &setup, err);
@@ -143,7 +143,7 @@ int nj_server_check_block(const struct nj_tls_block *block, const char *tls_prov
     return rc;
 }
 
-int nj_server_check_tls(const struct nj_options *o, const struct nj_registry *reg,
+int nj_server_check_tls(const struct nj_options *o, struct nj_registry *reg,
                         struct nj_error *err)
 {
     const struct nj_tls_provider *any = NULL;
@@ -382,7 +382,7 @@ static void give_up(struct server *s)
     (void) uv_run(&s->loop, UV_RUN_DEFAULT);
 }
 
-int nj_server_run(const struct nj_options *o, const struct nj_registry *reg, const char *program)
+int nj_server_run(const struct nj_options *o, struct nj_registry *reg, const char *program)
 {
     struct server *s = nj_zalloc(sizeof(*s));
     s->o = o;
@@ -393,6 +393,7 @@ int nj_server_run(const struct nj_options *o, const struct nj_registry *reg, con
     keep_memory_private(o);
     (void) signal(SIGPIPE, SIG_IGN);
     (void) uv_loop_init(&s->loop);
+    nj_rcu_start();
     nj_rcu_register();
     nj_rcu_offline();
     make_hub(s);

@@ -114,6 +114,33 @@ static void slow_consumer(struct nj_client *c, enum nj_conn_end why)
     }
 }
 
+/* write_timeout: retry keeps a consumer that takes something, however slowly. */
+static bool kept(struct nj_client *c)
+{
+    const struct nj_limits *l = &c->hub->limits;
+    char text[64];
+    if (!c->conn.write_retry || c->conn.flushed == 0) {
+        return false;
+    }
+    nj_client_log(c, NJ_LVL_INF,
+                  "Slow Consumer State: WriteDeadline of %s exceeded with %zu chunks of %zu total bytes.",
+                  nj_duration_text(l->write_deadline_us * 1000, text, sizeof(text)),
+                  nj_outbox_pieces(&c->conn.out), c->conn.out.len);
+    c->slow_since_us = c->slow_since_us != 0 ? c->slow_since_us : c->conn.worker->now_us;
+    nj_conn_wait_on(&c->conn);
+    return true;
+}
+
+static void on_caught_up(struct nj_conn *conn, size_t pieces, size_t bytes)
+{
+    struct nj_client *c = (struct nj_client *) (void *) conn;
+    double s = (double) (conn->worker->now_us - c->slow_since_us + c->hub->limits.write_deadline_us) / 1e6;
+    c->slow_since_us = 0;
+    nj_client_log(c, NJ_LVL_INF,
+                  "Slow Consumer Recovered: Flush took %.3fs with %zu chunks of %zu total bytes.", s,
+                  pieces, bytes);
+}
+
 static void on_ended(struct nj_conn *conn, enum nj_conn_end why)
 {
     struct nj_client *c = (struct nj_client *) (void *) conn;
@@ -132,6 +159,9 @@ static void on_ended(struct nj_conn *conn, enum nj_conn_end why)
         nj_client_close(c, NJ_CLOSE_WRITE);
         break;
     case NJ_END_DEADLINE:
+        if (kept(c)) {
+            break;
+        }
         slow_consumer(c, why);
         nj_client_close(c, NJ_CLOSE_SLOW_DEADLINE);
         break;
@@ -409,6 +439,7 @@ const struct nj_conn_ops nj_client_ops = {
     .direct_done = on_direct_done,
     .may_resume = nj_client_may_resume,
     .secured = nj_client_secured,
+    .caught_up = on_caught_up,
     .ended = on_ended,
     .gone = on_gone,
 };

@@ -79,6 +79,7 @@ struct nj_client {
     int64_t start_us;
     int64_t rtt_ns;        /* 0: unknown */
     int64_t rtt_at_us;
+    int64_t slow_since_us; /* write_timeout retry: since when it is behind; 0: it is not */
     int64_t ping_sent_us;
     int pings_out;
 
@@ -139,6 +140,7 @@ void nj_client_remove_finished(struct nj_client *c);
 void nj_client_start_ping_timer(struct nj_client *c);
 void nj_client_ping_after_connect(struct nj_client *c);
 void nj_client_got_pong(struct nj_client *c);
+void nj_client_estimate_rtt(struct nj_client *c);
 void nj_client_wait_for_auth(struct nj_client *c);
 void nj_client_wait(struct nj_client *c, int what, int64_t us);
 void nj_client_stop_wait(struct nj_client *c);

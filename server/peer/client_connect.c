@@ -291,6 +291,9 @@ int nj_client_connect(struct nj_client *c, const struct nj_event *ev)
         return NJ_E_INVALID;
     }
     nj_client_drop_subs(c); /* a second CONNECT begins anew */
+    if (!c->got_connect) {
+        nj_client_estimate_rtt(c);
+    }
     c->got_connect = true;
     take_over(c, &o);
     check_and_answer(c, &o);

@@ -1,5 +1,8 @@
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "broker/account.h"
 #include "broker/match_cache.h"
@@ -122,6 +125,9 @@ void nj_client_publish(struct nj_client *c, const struct nj_event *ev)
     route(c, ev);
     nj_message_scope_leave();
     struct nj_hub_worker *hw = nj_hub_worker_of(c->conn.worker);
+    if (hw->with_done != NULL) {
+        nj_delivery_remove_done(c->conn.worker); /* its sid is free for the next operation */
+    }
     if (c->conn.worker->set->n > 1 && ++hw->since_credit >= CREDIT_EVERY) {
         hw->since_credit = 0;
         if (nj_batch_over_credit(c->conn.worker)) {
@@ -130,13 +136,21 @@ void nj_client_publish(struct nj_client *c, const struct nj_event *ev)
     }
 }
 
+static void log_stall(struct nj_client *c)
+{
+    char text[64];
+    char line[128];
+    (void) snprintf(line, sizeof(line), "%" PRIu64 " stalled", c->cid);
+    if (nj_log_once_allowed(line, c->conn.worker->now_us / 1000)) {
+        nj_client_log(c, NJ_LVL_WRN, "Producer was stalled for a total of %s",
+                      nj_duration_text(c->stall_us * 1000, text, sizeof(text)));
+    }
+}
+
 bool nj_client_after_messages(struct nj_client *c)
 {
-    struct nj_hub_worker *hw = nj_hub_worker_of(c->conn.worker);
-    while (hw->with_done != NULL) {
-        struct nj_client *with = hw->with_done;
-        hw->with_done = with->next_with_done;
-        nj_client_remove_finished(with);
+    if (c->stall_us > 0 && c->conn.state == NJ_CONN_OPEN) {
+        log_stall(c);
     }
     if (c->stall_us > 0 && c->conn.state == NJ_CONN_OPEN) {
         nj_conn_pause(&c->conn, c->conn.worker->now_us + c->stall_us);

@@ -71,6 +71,14 @@ void nj_client_ping_after_connect(struct nj_client *c)
     nj_timer_start(&w->timers, &c->ping_timer, w->now_us + us);
 }
 
+/* Until the first PONG: the time from accepting to CONNECT. */
+void nj_client_estimate_rtt(struct nj_client *c)
+{
+    int64_t us = nj_mono_us() - c->start_us;
+    c->rtt_ns = us > 0 ? us * 1000 : 1;
+    c->rtt_at_us = c->conn.worker->now_us;
+}
+
 void nj_client_got_pong(struct nj_client *c)
 {
     /* The peer may send PONG before our PING left: count, do not compare. */

@@ -490,7 +490,7 @@ static void run_record(struct nj_worker *w, struct record *r)
     nj_payload_unref(r->shared);
 }
 
-static void remove_finished(struct nj_worker *w)
+void nj_delivery_remove_done(struct nj_worker *w)
 {
     struct nj_hub_worker *hw = nj_hub_worker_of(w);
     while (hw->with_done != NULL) {
@@ -511,5 +511,5 @@ void nj_delivery_run_batch(struct nj_worker *w, struct nj_item *item)
     }
     nj_message_scope_leave();
     nj_batch_send_home(w, b);
-    remove_finished(w);
+    nj_delivery_remove_done(w);
 }

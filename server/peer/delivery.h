@@ -52,6 +52,9 @@ void nj_delivery_end(struct nj_delivery *d);
 /* Nobody took a request: tell the publisher, wherever it is. */
 void nj_delivery_no_responders(struct nj_worker *w, const struct nj_message *msg);
 
+/* Remove the subscriptions that reached their maximum.  Outside the message scope. */
+void nj_delivery_remove_done(struct nj_worker *w);
+
 /* item.run of a batch. */
 void nj_delivery_run_batch(struct nj_worker *w, struct nj_item *item);
 

@@ -4,17 +4,15 @@
 #include "peer/client.h"
 #include "peer/client_tls.h"
 
-static void put_tls(struct nj_json *j, const struct nj_hub *hub)
+static void put_tls(struct nj_json *j, const struct nj_hub *hub, const struct nj_client *c)
 {
     if (hub->tls == NULL) {
         return;
     }
-    bool first = nj_tls_door_first(hub->tls) != NJ_FIRST_OFF;
-    bool only_first = nj_tls_door_first(hub->tls) == NJ_FIRST_ALWAYS;
-    nj_json_opt_bool(j, "tls_required", !hub->allow_non_tls || only_first);
+    bool inside = c->tls_first || nj_tls_door_first(hub->tls) == NJ_FIRST_ALWAYS;
+    nj_json_opt_bool(j, "tls_required", !hub->allow_non_tls || inside);
     nj_json_opt_bool(j, "tls_verify", nj_tls_door_verifies(hub->tls));
     nj_json_opt_bool(j, "tls_available", hub->allow_non_tls);
-    (void) first;
 }
 
 void nj_info_append(const struct nj_hub *hub, const struct nj_client *c, enum nj_info_kind kind,
@@ -33,7 +31,7 @@ void nj_info_append(const struct nj_hub *hub, const struct nj_client *c, enum nj
     nj_json_int(&j, "port", hub->advertise_host != NULL ? hub->advertise_port : hub->port);
     nj_json_bool(&j, "headers", hub->headers);
     nj_json_opt_bool(&j, "auth_required", nj_auth_required(hub->auth));
-    put_tls(&j, hub);
+    put_tls(&j, hub, c);
     nj_json_int(&j, "max_payload", hub->limits.max_payload);
     nj_json_uint(&j, "client_id", c->cid);
     nj_json_str(&j, "client_ip", c->ip);

@@ -17,11 +17,10 @@
 #define NAME_MAX_LEN 64
 
 struct nj_registry {
-    /* all immutable after start */
-    char **dirs;  /* as the user wrote them, for messages */
-    char **reals; /* resolved; NULL where that failed */
+    char **dirs;  /* immutable after start: as the user wrote them, for messages */
+    char **reals; /* immutable after start: resolved; NULL where that failed */
     size_t dirs_n;
-    struct nj_plugin_entry **entries;
+    struct nj_plugin_entry **entries; /* main thread: one is loaded when it is asked for */
     size_t entries_n;
     size_t inits_n; /* how often a host table was given away */
 };
@@ -83,12 +82,18 @@ static int init_tls(struct nj_registry *reg, const struct nj_plugin *plugin, str
     return NJ_OK;
 }
 
-static void load_entry(struct nj_registry *reg, struct nj_plugin_entry *e, const char *real_dir,
-                       const char *file)
+/* Once: afterwards it is in use or refused. */
+static void load_entry(struct nj_registry *reg, struct nj_plugin_entry *e)
 {
     struct nj_error err = NJ_ERROR_INIT;
     const struct nj_plugin *plugin = NULL;
-    int rc = nj_plugin_load(real_dir, file, e->kind, e->name, &plugin, &err);
+    if (e->plugin != NULL || e->refused != NULL) {
+        return;
+    }
+    char *slash = strrchr(e->path, '/');
+    char *real_dir = nj_strndup(e->path, (size_t) (slash - e->path));
+    int rc = nj_plugin_load(real_dir, slash + 1, e->kind, e->name, &plugin, &err);
+    nj_dealloc(real_dir);
     if (rc == NJ_OK) {
         rc = init_tls(reg, plugin, &err);
         if (rc < 0) {
@@ -128,8 +133,6 @@ static void take_file(struct nj_registry *reg, const char *real_dir, const char 
                                   NAME_MAX_LEN);
     } else if (first != NULL) {
         e->refused = nj_strprintf("%s: not used, %s comes first", e->path, first->path);
-    } else {
-        load_entry(reg, e, real_dir, file);
     }
 }
 
@@ -249,6 +252,15 @@ void nj_registry_close(struct nj_registry **regp)
     nj_dealloc(reg);
 }
 
+void nj_registry_load_all(struct nj_registry *reg)
+{
+    for (size_t i = 0; i < reg->entries_n; i++) {
+        if (reg->entries[i]->name != NULL) {
+            load_entry(reg, reg->entries[i]);
+        }
+    }
+}
+
 void nj_registry_log_refused(const struct nj_registry *reg)
 {
     for (size_t i = 0; i < reg->entries_n; i++) {
@@ -277,7 +289,7 @@ static void put_found(const struct nj_registry *reg, struct nj_buf *b)
 {
     const char *before = "; found: ";
     for (size_t i = 0; i < reg->entries_n; i++) {
-        if (tls_table(reg->entries[i]) != NULL) {
+        if (reg->entries[i]->name != NULL && reg->entries[i]->refused == NULL) {
             (void) nj_buf_printf(b, "%s%s", before, reg->entries[i]->name);
             before = ", ";
         }
@@ -300,14 +312,17 @@ static int say_not_found(const struct nj_registry *reg, const char *name, struct
     return rc;
 }
 
-static int find_default(const struct nj_registry *reg, const struct nj_plugin_entry **entry_out,
+static int find_default(struct nj_registry *reg, const struct nj_plugin_entry **entry_out,
                         struct nj_error *err)
 {
     static const char *const wanted[] = { "gnutls", "wolfssl" };
     const struct nj_plugin_entry *refused = NULL;
 
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        const struct nj_plugin_entry *e = find_entry(reg, NJ_PLUGIN_TLS, wanted[i]);
+        struct nj_plugin_entry *e = find_entry(reg, NJ_PLUGIN_TLS, wanted[i]);
+        if (e != NULL) {
+            load_entry(reg, e);
+        }
         if (e != NULL && e->plugin != NULL) {
             *entry_out = e;
             return NJ_OK;
@@ -322,7 +337,7 @@ static int find_default(const struct nj_registry *reg, const struct nj_plugin_en
     return say_not_found(reg, NULL, err);
 }
 
-int nj_registry_tls(const struct nj_registry *reg, const char *name,
+int nj_registry_tls(struct nj_registry *reg, const char *name,
                     const struct nj_tls_provider **provider_out, struct nj_error *err)
 {
     const struct nj_plugin_entry *e = NULL;
@@ -335,7 +350,11 @@ int nj_registry_tls(const struct nj_registry *reg, const char *name,
         return nj_error_set(err, NJ_E_INVALID,
                             "tls provider \"%.64s\": names are made of a-z, 0-9, _ and -", name);
     } else {
-        e = find_entry(reg, NJ_PLUGIN_TLS, name);
+        struct nj_plugin_entry *named = find_entry(reg, NJ_PLUGIN_TLS, name);
+        if (named != NULL) {
+            load_entry(reg, named);
+        }
+        e = named;
     }
     if (e == NULL) {
         return say_not_found(reg, name, err);

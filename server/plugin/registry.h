@@ -1,9 +1,9 @@
 /*
  * registry.h: the plug-ins of this process.
  *
- * All plug-ins of the search path are loaded and initialised at the start, before there are other
- * threads; a reload may therefore choose any of them.  What does not fit is kept with its reason
- * and does no harm until a configuration asks for it.
+ * The search path is looked through once; a plug-in is loaded and initialised when somebody asks
+ * for it by name, on the main thread, so that a process maps the libraries that it uses and no
+ * others.  What does not fit is kept with its reason and does no harm.
  *
  * The names of files: nj_tls_NAME.so.  Of two files with one name the first directory's is used,
  * also when it does not fit: a later one never steps in for it.
@@ -24,7 +24,7 @@ struct nj_plugin_entry {
     char *name;                     /* as the file name says */
     char *path;                     /* absolute where it exists */
     char *refused;                  /* why it is not in use; NULL when it is */
-    const struct nj_plugin *plugin; /* NULL when refused */
+    const struct nj_plugin *plugin; /* NULL when refused, or not asked for yet */
 };
 
 /*
@@ -42,17 +42,20 @@ int nj_registry_open_only(const char *const *dirs, size_t dirs_n, struct nj_regi
 /* Providers' fini, after all other threads have ended.  The code stays loaded.  Sets NULL. */
 void nj_registry_close(struct nj_registry **regp);
 
+/* Load whatever was found: for the listing. */
+void nj_registry_load_all(struct nj_registry *reg);
+
 /* One warning for each file and directory that was refused. */
 void nj_registry_log_refused(const struct nj_registry *reg);
 
 /*
  * The provider called `name`; NULL asks for the default, gnutls, else wolfssl.  Borrowed until
- * nj_registry_close().  Any thread.  On failure:
+ * nj_registry_close().  Main thread; loads it the first time.  On failure:
  *   tls provider "x" not found in DIR, DIR; found: gnutls, wolfssl
  *   tls provider "gnutls" cannot be used: FILE: reason
  *   no tls provider found in DIR, DIR
  */
-int nj_registry_tls(const struct nj_registry *reg, const char *name,
+int nj_registry_tls(struct nj_registry *reg, const char *name,
                     const struct nj_tls_provider **provider_out, struct nj_error *err);
 
 /* The name under which a provider was found; NULL when it is none of ours. */

@@ -139,6 +139,9 @@ static struct nj_registry *open_dirs(const char *first, const char *second)
     struct nj_registry *reg = NULL;
     struct nj_error err = NJ_ERROR_INIT;
     int rc = nj_registry_open_only(dirs, second != NULL ? 2 : 1, &reg, &err);
+    if (rc == NJ_OK) {
+        nj_registry_load_all(reg);
+    }
     ck_assert_msg(rc == NJ_OK, "%s", err.text);
     return reg;
 }
