@@ -111,10 +111,25 @@ void nj_go_quote(struct nj_buf *out, const char *s, size_t len)
 
 /* ---- durations ------------------------------------------------------------------------------ */
 
+/* Go's time package has a quote of its own: all but printable ASCII as bytes. */
+static void quote_bytes(struct nj_buf *out, const char *s, size_t len)
+{
+    (void) nj_buf_putc(out, '"');
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char) s[i];
+        if (c < ' ' || c >= 0x80) {
+            (void) nj_buf_printf(out, "\\x%02x", (unsigned) c);
+        } else {
+            (void) nj_buf_printf(out, "%s%c", c == '"' || c == '\\' ? "\\" : "", c);
+        }
+    }
+    (void) nj_buf_putc(out, '"');
+}
+
 static int bad_duration(struct nj_buf *why, const char *s, size_t len)
 {
     (void) nj_buf_puts(why, "time: invalid duration ");
-    nj_go_quote(why, s, len);
+    quote_bytes(why, s, len);
     return NJ_E_INVALID;
 }
 
@@ -208,15 +223,15 @@ static int add_term(const char *s, size_t len, size_t *at, uint64_t *sum, struct
     }
     if (*at == unit) {
         (void) nj_buf_puts(why, "time: missing unit in duration ");
-        nj_go_quote(why, s, len);
+        quote_bytes(why, s, len);
         return NJ_E_INVALID;
     }
     uint64_t ns = unit_ns(s + unit, *at - unit);
     if (ns == 0) {
         (void) nj_buf_puts(why, "time: unknown unit ");
-        nj_go_quote(why, s + unit, *at - unit);
+        quote_bytes(why, s + unit, *at - unit);
         (void) nj_buf_puts(why, " in duration ");
-        nj_go_quote(why, s, len);
+        quote_bytes(why, s, len);
         return NJ_E_INVALID;
     }
     if (v > (UINT64_C(1) << 63) / ns) {

@@ -113,7 +113,12 @@ bool nj_reader_string(struct nj_option_reader *r, const struct nj_conf_value *v,
     if (!nj_reader_is(r, v, NJ_CONF_STRING)) {
         return false;
     }
-    nj_text_set(s_out, v->as.str.ptr);
+    if (v->as.str.len > 0) {
+        nj_text_set(s_out, v->as.str.ptr);
+    } else {
+        nj_dealloc(*s_out); /* empty is the same as absent */
+        *s_out = NULL;
+    }
     return true;
 }
 
@@ -189,6 +194,20 @@ int nj_seconds_read(const struct nj_conf_value *v, int64_t *ns_out, struct nj_bu
     }
 }
 
+void nj_reader_high_timeout(struct nj_option_reader *r, const struct nj_conf_member *m, int64_t ns)
+{
+    const struct nj_conf_value *v = &m->value;
+    double seconds = v->type == NJ_CONF_INT ? (double) v->as.integer : (double) ns / 1e9;
+    struct nj_buf text;
+    nj_buf_init(&text, SIZE_MAX);
+    nj_conf_print(v, &text);
+    nj_reader_misuse(r, m,
+                     "timeout of %s (%f seconds) is high, consider keeping it under 60 seconds. "
+                     "possibly caused by unquoted duration; use '1m' instead of 1m, for example",
+                     text.ptr, seconds);
+    nj_buf_free(&text);
+}
+
 /* ---- addresses ------------------------------------------------------------------------------ */
 
 /*
@@ -256,7 +275,7 @@ static bool listen_text(struct nj_option_reader *r, const struct nj_conf_value *
         return false;
     }
     nj_dealloc(*host_out);
-    *host_out = nj_strndup(s + host_at, host_len);
+    *host_out = host_len > 0 ? nj_strndup(s + host_at, host_len) : NULL;
     return true;
 }
 

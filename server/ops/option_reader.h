@@ -54,7 +54,7 @@ void nj_reader_unserved(struct nj_option_reader *r, const struct nj_conf_member 
 bool nj_reader_is(struct nj_option_reader *r, const struct nj_conf_value *v,
                   enum nj_conf_type want);
 
-/* Each writes its output on success only. */
+/* Each writes its output on success only.  An empty string is stored as NULL: absent. */
 bool nj_reader_string(struct nj_option_reader *r, const struct nj_conf_value *v, char **s_out);
 bool nj_reader_bool(struct nj_option_reader *r, const struct nj_conf_value *v, bool *on_out);
 bool nj_reader_int(struct nj_option_reader *r, const struct nj_conf_value *v, int64_t *n_out);
@@ -71,7 +71,10 @@ bool nj_reader_duration_text(struct nj_option_reader *r, const struct nj_conf_va
  * (a bad string), or NJ_E_UNSUPPORTED (another type).  Reports nothing. */
 int nj_seconds_read(const struct nj_conf_value *v, int64_t *ns_out, struct nj_buf *why);
 
-/* host:port, :port, or a bare port.  `host_out` keeps what it has when there is none given. */
+/* The warning about an authorization timeout above a minute. */
+void nj_reader_high_timeout(struct nj_option_reader *r, const struct nj_conf_member *m, int64_t ns);
+
+/* host:port, :port (the host becomes NULL), or a bare port (the host stays). */
 bool nj_reader_listen(struct nj_option_reader *r, const struct nj_conf_value *v, char **host_out,
                       int *port_out);
 
@@ -102,6 +105,9 @@ enum nj_tls_place {
 /* Stops at the first error, which it reports.  *block is then incomplete. */
 bool nj_reader_tls(struct nj_option_reader *r, const struct nj_conf_member *m,
                    enum nj_tls_place place, struct nj_tls_block *block);
+/* Members of a tls block that are checked and not served: ocsp_peer; cert_store and its kin. */
+bool nj_reader_ocsp_peer(struct nj_option_reader *r, const struct nj_conf_member *m, bool *on_out);
+bool nj_reader_cert_store(struct nj_option_reader *r, const struct nj_conf_member *m);
 void nj_tls_block_init(struct nj_tls_block *b);
 void nj_tls_block_free(struct nj_tls_block *b);
 

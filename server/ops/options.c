@@ -32,6 +32,7 @@ void nj_options_init(struct nj_options *o)
         .ping_max = 2,
         .write_deadline_ns = 10 * SECOND,
         .max_closed_clients = 10000,
+        .http_base_path = nj_strdup("/"),
     };
     nj_tls_block_init(&o->tls);
 }
@@ -163,6 +164,12 @@ static void read_tree(struct nj_option_reader *r, const char *path,
     judge_unsupported(r);
     if (r->o->port == 0) {
         r->o->port = 4222;
+    }
+    if (r->o->host == NULL) {
+        r->o->host = nj_strdup("0.0.0.0");
+    }
+    if (r->o->http_base_path == NULL) {
+        r->o->http_base_path = nj_strdup("/");
     }
 }
 

@@ -60,10 +60,10 @@ struct nj_options {
     char *http_host;
     int http_port;  /* 0 off, -1 random */
     int https_port; /* refused at start until it is served */
-    char *http_base_path;
+    char *http_base_path; /* as written; default "/" */
 
     /* authorization */
-    char *user, *pass, *token; /* NULL when absent */
+    char *user, *pass, *token; /* NULL when absent or empty */
     double auth_timeout_s;     /* 0: default (2, or TLS timeout + 1) */
 
     /* tls */

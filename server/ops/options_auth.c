@@ -20,12 +20,7 @@ static void read_timeout(struct nj_option_reader *r, const struct nj_conf_member
     } else {
         r->o->auth_timeout_s = (double) ns / 1e9;
         if (r->o->auth_timeout_s > TIMEOUT_HIGH_S) {
-            nj_conf_print(&m->value, &text);
-            nj_reader_misuse(r, m,
-                             "timeout of %s (%f seconds) is high, consider keeping it under 60 "
-                             "seconds. possibly caused by unquoted duration; use '1m' instead of "
-                             "1m, for example",
-                             text.ptr, r->o->auth_timeout_s);
+            nj_reader_high_timeout(r, m, ns);
         }
     }
     nj_buf_free(&text);

@@ -58,8 +58,7 @@ static bool read_file(struct tls_reader *t, const struct nj_conf_member *m)
     char **where = nj_key_is(m, "cert_file")  ? &t->b->cert_file
                    : nj_key_is(m, "key_file") ? &t->b->key_file
                                               : &t->b->ca_file;
-    nj_text_set(where, m->value.as.str.ptr);
-    return true;
+    return nj_reader_string(t->r, &m->value, where);
 }
 
 /* One member of an entry of `certs`; names are matched exactly. */
@@ -401,127 +400,16 @@ static bool read_provider(struct tls_reader *t, const struct nj_conf_member *m)
     return true;
 }
 
-/* ---- OCSP of peers: read, not served -------------------------------------------------------- */
-
-static bool ocsp_unknown(struct tls_reader *t, const struct nj_conf_member *block,
-                         const struct nj_conf_member *m)
-{
-    const struct nj_conf_value *at = m->value.file == NULL ? &block->value : &m->value;
-    nj_reader_fail(t->r, &block->value,
-                   "%s:%u:%u: error parsing tls peer config, unknown field [\"%s\"]", at->file,
-                   (unsigned) at->line, (unsigned) at->col, m->key);
-    return false;
-}
-
-static bool ocsp_seconds(struct tls_reader *t, const struct nj_conf_member *block,
-                         const struct nj_conf_member *m)
-{
-    struct nj_buf why;
-    int64_t ns = 0;
-    nj_buf_init(&why, SIZE_MAX);
-    int rc = nj_seconds_read(&m->value, &ns, &why);
-    if (rc == NJ_E_INVALID) {
-        const struct nj_conf_value *at = m->value.file == NULL ? &block->value : &m->value;
-        nj_reader_fail(t->r, &block->value,
-                       "%s:%u:%u: error parsing tls peer config, conversion error: %s", at->file,
-                       (unsigned) at->line, (unsigned) at->col, why.ptr);
-    } else if (rc != NJ_OK) {
-        (void) ocsp_unknown(t, block, m);
-    }
-    nj_buf_free(&why);
-    return rc == NJ_OK;
-}
-
-static bool ocsp_member(struct tls_reader *t, const struct nj_conf_member *block,
-                        const struct nj_conf_member *m)
-{
-    static const char *const times[] = { "ca_timeout", "allowed_clockskew",
-                                         "cache_ttl_when_next_update_unset", NULL };
-    static const char *const switches[] = { "verify", "warn_only", "unknown_is_good",
-                                            "allow_when_ca_unreachable", NULL };
-    if (nj_key_among(m, times)) {
-        return ocsp_seconds(t, block, m);
-    }
-    if (!nj_key_among(m, switches) || m->value.type != NJ_CONF_BOOL) {
-        return ocsp_unknown(t, block, m);
-    }
-    if (nj_key_is(m, "verify")) {
-        t->b->ocsp_peer = m->value.as.boolean;
-    }
-    return true;
-}
+/* ---- known, not served ---------------------------------------------------------------------- */
 
 static bool read_ocsp_peer(struct tls_reader *t, const struct nj_conf_member *m)
 {
-    if (m->value.type == NJ_CONF_BOOL) {
-        t->b->ocsp_peer = m->value.as.boolean;
-        return true;
-    }
-    if (m->value.type != NJ_CONF_MAP) {
-        return FAIL(t, &m->value,
-                    "error parsing ocsp peer config: unsupported type map[string]interface {}");
-    }
-    const struct nj_conf_map *map = m->value.as.map;
-    for (size_t i = 0; i < map->count; i++) {
-        if (!ocsp_member(t, m, &map->members[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* ---- the certificate store of another system ------------------------------------------------ */
-
-static bool store_text(struct tls_reader *t, const struct nj_conf_member *m)
-{
-    if (m->value.type != NJ_CONF_STRING || m->value.as.str.len == 0) {
-        return FAIL(t, &m->value, "expected '%s' to be a valid non-empty string", m->key);
-    }
-    return true;
+    return nj_reader_ocsp_peer(t->r, m, &t->b->ocsp_peer);
 }
 
 static bool read_cert_store(struct tls_reader *t, const struct nj_conf_member *m)
 {
-    if (!store_text(t, m)) {
-        return false;
-    }
-    if (word_is(m->value.as.str.ptr, "windowscurrentuser", "windowslocalmachine")) {
-        return FAIL(t, &m->value, "cert_store not compatible with current operating system");
-    }
-    return FAIL(t, &m->value, "cert store type not implemented");
-}
-
-static bool read_cert_match_by(struct tls_reader *t, const struct nj_conf_member *m)
-{
-    if (!store_text(t, m)) {
-        return false;
-    }
-    const char *s = m->value.as.str.ptr;
-    if (!word_is(s, "issuer", "subject") && strcasecmp(s, "thumbprint") != 0) {
-        return FAIL(t, &m->value, "cert match by type not implemented");
-    }
-    return true;
-}
-
-static bool read_skip_invalid(struct tls_reader *t, const struct nj_conf_member *m)
-{
-    if (m->value.type != NJ_CONF_BOOL) {
-        return FAIL(t, &m->value, "expected 'cert_match_skip_invalid' to be a boolean");
-    }
-    return true;
-}
-
-static bool read_ca_match(struct tls_reader *t, const struct nj_conf_member *m)
-{
-    const struct nj_conf_list *l = m->value.type == NJ_CONF_LIST ? m->value.as.list : NULL;
-    for (size_t i = 0; l != NULL && i < l->count; i++) {
-        if (l->items[i].type != NJ_CONF_STRING) {
-            return FAIL(t, &m->value,
-                        "error parsing ca_cert_match: unsupported type *conf.token where string "
-                        "is expected");
-        }
-    }
-    return true;
+    return nj_reader_cert_store(t->r, m);
 }
 
 /* ---- the block ------------------------------------------------------------------------------ */
@@ -551,10 +439,10 @@ static const struct {
     { "immediate", read_first },
     { "ocsp_peer", read_ocsp_peer },
     { "cert_store", read_cert_store },
-    { "cert_match_by", read_cert_match_by },
-    { "cert_match", store_text },
-    { "cert_match_skip_invalid", read_skip_invalid },
-    { "ca_certs_match", read_ca_match },
+    { "cert_match_by", read_cert_store },
+    { "cert_match", read_cert_store },
+    { "cert_match_skip_invalid", read_cert_store },
+    { "ca_certs_match", read_cert_store },
     { "provider", read_provider },
 };
 
@@ -562,7 +450,11 @@ static bool read_field(struct tls_reader *t, const struct nj_conf_member *m)
 {
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (nj_key_is(m, fields[i].name)) {
-            return fields[i].read(t, m);
+            /* messages have the name in lower case, however it was spelled */
+            const struct nj_conf_member low = { .key = fields[i].name,
+                                                .key_len = m->key_len,
+                                                .value = m->value };
+            return fields[i].read(t, &low);
         }
     }
     char *name = nj_quoted(m->key, m->key_len);

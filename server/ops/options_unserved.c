@@ -97,14 +97,13 @@ void nj_set_system_account(struct nj_option_reader *r, const struct nj_option *o
 
 /* ---- keys ----------------------------------------------------------------------------------- */
 
-static bool check_trusted(struct nj_option_reader *r, const struct nj_conf_value *option,
-                          const struct nj_conf_value *v)
+static bool check_trusted(struct nj_option_reader *r, const struct nj_conf_value *v)
 {
     if (nj_nkey_is_public(v->as.str.ptr, 'O')) {
         return true;
     }
     char *text = nj_quoted(v->as.str.ptr, v->as.str.len);
-    nj_reader_fail(r, option, "trust key %s required to be a valid public operator nkey", text);
+    nj_reader_fail(r, v, "trust key %s required to be a valid public operator nkey", text);
     nj_dealloc(text);
     return false;
 }
@@ -114,7 +113,7 @@ void nj_set_trusted(struct nj_option_reader *r, const struct nj_option *opt,
 {
     const struct nj_conf_value *v = &m->value;
     if (v->type == NJ_CONF_STRING) {
-        (void) check_trusted(r, v, v);
+        (void) check_trusted(r, v);
     } else if (v->type != NJ_CONF_LIST) {
         nj_reader_fail(r, v, "error parsing trusted: unsupported type %s",
                        nj_conf_type_name(v->type));
@@ -124,7 +123,7 @@ void nj_set_trusted(struct nj_option_reader *r, const struct nj_option *opt,
         if (item->type != NJ_CONF_STRING) {
             nj_reader_fail(r, item, "error parsing trusted: unsupported type in array %s",
                            nj_conf_type_name(item->type));
-        } else if (!check_trusted(r, v, item)) {
+        } else if (!check_trusted(r, item)) {
             break;
         }
     }
@@ -372,190 +371,7 @@ void nj_set_js_domain(struct nj_option_reader *r, const struct nj_option *opt,
     }
 }
 
-/* ---- blocks --------------------------------------------------------------------------------- */
-
-static const char *const cluster_names[] = { "name",
-                                             "listen",
-                                             "host",
-                                             "net",
-                                             "port",
-                                             "authorization",
-                                             "permissions",
-                                             "routes",
-                                             "tls",
-                                             "cluster_advertise",
-                                             "advertise",
-                                             "no_advertise",
-                                             "connect_retries",
-                                             "connect_backoff",
-                                             "pool_size",
-                                             "accounts",
-                                             "compression",
-                                             "ping_interval",
-                                             "ping_max",
-                                             "write_deadline",
-                                             "write_timeout",
-                                             NULL };
-static const char *const gateway_names[] = { "name",
-                                             "listen",
-                                             "host",
-                                             "net",
-                                             "port",
-                                             "authorization",
-                                             "tls",
-                                             "advertise",
-                                             "connect_retries",
-                                             "connect_backoff",
-                                             "reject_unknown",
-                                             "reject_unknown_cluster",
-                                             "write_deadline",
-                                             "write_timeout",
-                                             "gateways",
-                                             NULL };
-static const char *const leaf_names[] = { "listen",
-                                          "host",
-                                          "net",
-                                          "port",
-                                          "authorization",
-                                          "tls",
-                                          "advertise",
-                                          "leafnode_advertise",
-                                          "no_advertise",
-                                          "min_version",
-                                          "minimum_version",
-                                          "reconnect",
-                                          "reconnect_delay",
-                                          "reconnect_interval",
-                                          "dial_timeout",
-                                          "compression",
-                                          "isolate_leafnode_interest",
-                                          "isolate",
-                                          "write_deadline",
-                                          "write_timeout",
-                                          "remotes",
-                                          NULL };
-static const char *const websocket_names[] = { "listen",
-                                               "host",
-                                               "net",
-                                               "port",
-                                               "advertise",
-                                               "no_tls",
-                                               "tls",
-                                               "same_origin",
-                                               "allowed_origins",
-                                               "allowed_origin",
-                                               "allow_origins",
-                                               "allow_origin",
-                                               "origins",
-                                               "origin",
-                                               "handshake_timeout",
-                                               "compression",
-                                               "compress",
-                                               "authorization",
-                                               "authentication",
-                                               "jwt_cookie",
-                                               "user_cookie",
-                                               "pass_cookie",
-                                               "token_cookie",
-                                               "no_auth_user",
-                                               "headers",
-                                               "ping_interval",
-                                               NULL };
-static const char *const mqtt_names[] = { "listen",
-                                          "host",
-                                          "net",
-                                          "port",
-                                          "tls",
-                                          "authorization",
-                                          "authentication",
-                                          "no_auth_user",
-                                          "ack_wait",
-                                          "ackwait",
-                                          "js_api_timeout",
-                                          "api_timeout",
-                                          "max_ack_pending",
-                                          "max_ack_pending_per_client",
-                                          "max_pending",
-                                          "max_inflight",
-                                          "js_domain",
-                                          "stream_replicas",
-                                          "consumer_replicas",
-                                          "consumer_memory_storage",
-                                          "consumer_inactive_threshold",
-                                          "consumer_auto_cleanup",
-                                          "reject_qos2_consumer",
-                                          "downgrade_qos2_subscriptions",
-                                          NULL };
-
-static const struct block {
-    const char *name; /* of the option */
-    const char *what; /* "Expected WHAT, got T" */
-    const char *const *names;
-    enum nj_tls_place place;
-    bool off_without_port; /* 0 as port means that nothing is wanted, unless there are remotes */
-} blocks[] = {
-    { "cluster", "map to define cluster", cluster_names, NJ_TLS_ROUTES, false },
-    { "gateway", "gateway to be a map", gateway_names, NJ_TLS_ROUTES, false },
-    { "leafnodes", "map to define a leafnode", leaf_names, NJ_TLS_LEAFS, true },
-    { "websocket", "websocket to be a map", websocket_names, NJ_TLS_ELSEWHERE, true },
-    { "mqtt", "mqtt to be a map", mqtt_names, NJ_TLS_ELSEWHERE, true },
-};
-
-static const struct block *find_block(const char *name)
-{
-    size_t i = 0;
-    while (strcmp(blocks[i].name, name) != 0) {
-        i++; /* the table of options names no other */
-    }
-    return &blocks[i];
-}
-
-/* The block's member; adds to *wanted_out when it asks for a listener or a connection. */
-static void check_member(struct nj_option_reader *r, const struct block *b,
-                         const struct nj_conf_member *m, bool *wanted_out)
-{
-    struct nj_tls_block tls;
-    char *host = NULL;
-    int port = 0;
-    int64_t n = 0;
-
-    nj_tls_block_init(&tls);
-    if (!nj_key_among(m, b->names)) {
-        nj_reader_unknown(r, m);
-    } else if (nj_key_is(m, "listen")) {
-        (void) nj_reader_listen(r, &m->value, &host, &port);
-        *wanted_out = *wanted_out || port != 0;
-    } else if (nj_key_is(m, "port")) {
-        (void) nj_reader_int(r, &m->value, &n);
-        *wanted_out = *wanted_out || n != 0;
-    } else if (nj_key_is(m, "tls")) {
-        (void) nj_reader_tls(r, m, b->place, &tls);
-    } else if (nj_key_is(m, "remotes")) {
-        *wanted_out = true;
-    }
-    nj_tls_block_free(&tls);
-    nj_dealloc(host);
-}
-
-void nj_set_block(struct nj_option_reader *r, const struct nj_option *opt,
-                  const struct nj_conf_member *m)
-{
-    const struct block *b = find_block(opt->name);
-    bool wanted = !b->off_without_port;
-    if (m->value.type != NJ_CONF_MAP) {
-        nj_reader_fail(r, &m->value, "Expected %s, got %s", b->what,
-                       nj_conf_type_name(m->value.type));
-        return;
-    }
-    for (size_t i = 0; i < m->value.as.map->count; i++) {
-        check_member(r, b, &m->value.as.map->members[i], &wanted);
-    }
-    if (wanted && opt->unserved == NULL) {
-        r->mqtt = true;
-    } else if (wanted) {
-        nj_reader_unserved(r, m, opt->unserved);
-    }
-}
+/* ---- TLS towards a resolver -------------------------------------------------------------------- */
 
 void nj_set_resolver_tls(struct nj_option_reader *r, const struct nj_option *opt,
                          const struct nj_conf_member *m)

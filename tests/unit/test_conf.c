@@ -504,6 +504,7 @@ static const struct {
     { "30", "time: missing unit in duration \"30\"" },
     { "1d", "time: unknown unit \"d\" in duration \"1d\"" },
     { "5 s", "time: unknown unit \" s\" in duration \"5 s\"" },
+    { "\xC3\xA9\n", "time: invalid duration \"\\xc3\\xa9\\x0a\"" },
     { "1h-2m", "time: unknown unit \"h-\" in duration \"1h-2m\"" },
     { "9223372036854775808ns", "time: invalid duration \"9223372036854775808ns\"" },
     { "3000000h", "time: invalid duration \"3000000h\"" },

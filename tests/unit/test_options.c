@@ -117,7 +117,7 @@ static bool same_member(const struct nj_option *opt, const struct nj_options *a,
     return memcmp(x, y, opt->width) == 0;
 }
 
-/* "tls_provider" says in words what it is without a value; http_base_path is completed later. */
+/* tls_provider's preset is in words, and 0, which is max_sub_tokens' preset, may not be written. */
 START_TEST(presets_of_the_table_are_what_runs_without_a_file)
 {
     struct nj_options preset;
@@ -126,8 +126,7 @@ START_TEST(presets_of_the_table_are_what_runs_without_a_file)
     for (size_t i = 0; i < nj_option_count(); i++) {
         const struct nj_option *opt = nj_option_at(i);
         if (opt->preset == NULL || opt->offset == NJ_OPTION_NOWHERE ||
-            strcmp(opt->name, "tls_provider") == 0 || strcmp(opt->name, "http_base_path") == 0 ||
-            strcmp(opt->name, "max_sub_tokens") == 0) {
+            strcmp(opt->name, "tls_provider") == 0 || strcmp(opt->name, "max_sub_tokens") == 0) {
             continue;
         }
         bool quote = opt->type == NJ_OPTION_DURATION || opt->type == NJ_OPTION_OTHER;
@@ -186,7 +185,7 @@ static const struct {
 } listens[] = {
     { "listen: 5555", "0.0.0.0", 5555 },
     { "listen: \"127.0.0.1:-1\"", "127.0.0.1", -1 },
-    { "listen: \":4000\"", "", 4000 },
+    { "listen: \":4000\"", "0.0.0.0", 4000 },
     { "listen: \"[::1]:4001\"", "::1", 4001 },
     { "listen: localhost:+4002", "localhost", 4002 },
     { "port: 0", "0.0.0.0", 4222 },
@@ -267,6 +266,19 @@ START_TEST(authorization_is_one_user_or_a_token)
 }
 END_TEST
 
+START_TEST(empty_text_is_as_good_as_absent)
+{
+    load_good("authorization { user: \"\", token: \"\" }\nhost: \"\"\nlog_file: \"\"\n"
+              "tls { cert_file: \"\" }\n");
+
+    ck_assert_ptr_null(o.user);
+    ck_assert_ptr_null(o.token);
+    ck_assert_str_eq(o.host, "0.0.0.0");
+    ck_assert_ptr_null(o.log_file);
+    ck_assert_ptr_null(o.tls.cert_file);
+}
+END_TEST
+
 START_TEST(lists_of_text_are_kept)
 {
     load_good("server_tags: [a, b]\nplugin_dirs: one\nserver_metadata: {k: v}\n");
@@ -326,6 +338,8 @@ static const struct {
     { "authorization { user: a, token: b }", "a.conf:1:0: Cannot have a user/pass and token\n" },
     { "authorization { bogus: 1 }", "a.conf:1:16: unknown field \"bogus\"\n" },
     { "cluster { bogus: 1 }", "a.conf:1:10: unknown field \"bogus\"\n" },
+    { "cluster { routes: [\"nats://u:secret@h:x\"] }",
+      "a.conf:1:20: error parsing route url [\"nats://[REDACTED]@h:x\"]\n" },
     { "trusted: abc",
       "a.conf:1:0: trust key \"abc\" required to be a valid public operator nkey\n" },
     { "a: [", "Parse error on line 1: 'Expected an array value terminator \",\" or an array "
@@ -543,6 +557,7 @@ int main(void)
     tcase_add_test(tc, a_tls_block_is_taken_as_written);
     tcase_add_test(tc, an_empty_tls_block_is_present_with_presets);
     tcase_add_test(tc, authorization_is_one_user_or_a_token);
+    tcase_add_test(tc, empty_text_is_as_good_as_absent);
     tcase_add_test(tc, lists_of_text_are_kept);
     tcase_add_test(tc, trace_verbose_sets_trace_too);
 

@@ -4,7 +4,8 @@
 Every row of expected.tsv is one run of `SERVER -t -c cases/FILE` in a copy of the corpus, in the
 environment of env.list.  A row passes when the exit status and the normalised text agree (see
 README.md).  Rows of differences.tsv replace their namesakes: there Natterjack means to differ.
-Prints the first rows that differ and the counts; exit status 0 when every row passed.
+Rows of pending.list may fail: their faults lie in blocks that are not served yet.
+Prints the first rows that differ and the counts; exit status 0 when every other row passed.
 """
 import argparse
 import os
@@ -53,6 +54,13 @@ def expected_rows(corpus, reference):
     return list(rows.values())
 
 
+def pending_rows(corpus, reference):
+    if reference:
+        return set()
+    with open(os.path.join(corpus, "pending.list"), encoding="utf-8") as f:
+        return {line.strip() for line in f if line.strip() and not line.startswith("#")}
+
+
 def environment(corpus):
     env = {"PATH": os.environ["PATH"]}
     for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"):
@@ -91,12 +99,16 @@ def main():
     ap.add_argument("--server", required=True)
     ap.add_argument("--arg", action="append", default=[], help="a further argument for the server")
     ap.add_argument("--only", default=".", help="rows whose file name matches this expression")
+    ap.add_argument("--skip", default="^$", help="but not those that match this one")
     ap.add_argument("--show", type=int, default=15, help="how many differing rows to print")
     ap.add_argument("--exit-only", action="store_true", help="compare the exit status alone")
-    ap.add_argument("--reference", action="store_true", help="leave differences.tsv out")
+    ap.add_argument("--reference", action="store_true",
+                    help="the server is the reference: no differences, nothing pending")
     a = ap.parse_args()
 
-    rows = [r for r in expected_rows(a.corpus, a.reference) if re.search(a.only, r[0])]
+    rows = [r for r in expected_rows(a.corpus, a.reference)
+            if re.search(a.only, r[0]) and not re.search(a.skip, r[0])]
+    pending = pending_rows(a.corpus, a.reference)
     with tempfile.TemporaryDirectory() as work:
         corpus = os.path.join(work, "config")
         shutil.copytree(a.corpus, corpus)
@@ -104,12 +116,13 @@ def main():
         with ThreadPoolExecutor(2) as pool:
             results = list(pool.map(runner.run, rows))
 
-    bad = [r for r in results if not (r[1] if a.exit_only else r[2])]
+    failed = [r for r in results if not (r[1] if a.exit_only else r[2])]
+    bad = [r for r in failed if r[0] not in pending]
     for name, _, _, want, got in bad[:a.show]:
         print(f"DIFF {name}\n  want {want[:300]}\n  got  {got[:300]}")
     print(f"exit status equal {sum(r[1] for r in results)}/{len(rows)}, "
           f"text equal {sum(r[2] for r in results)}/{len(rows)}")
-    print(f"{len(rows) - len(bad)} passed, {len(bad)} failed")
+    print(f"{len(rows) - len(failed)} passed, {len(failed) - len(bad)} pending, {len(bad)} failed")
     return 1 if bad else 0
 
 

@@ -1,0 +1,148 @@
+/* options_tls_more.c: members of a `tls` block that are checked and not served. */
+#include <string.h>
+#include <strings.h>
+
+#include "natterjack/plugin.h"
+#include "ops/option_reader.h"
+
+/* Report and stop. */
+#define FAIL(r, v, ...) (nj_reader_fail((r), (v), __VA_ARGS__), false)
+
+/* ---- OCSP of peers: read, not served -------------------------------------------------------- */
+
+static bool ocsp_unknown(struct nj_option_reader *r, const struct nj_conf_member *block,
+                         const struct nj_conf_member *m)
+{
+    const struct nj_conf_value *at = m->value.file == NULL ? &block->value : &m->value;
+    nj_reader_fail(r, &block->value,
+                   "%s:%u:%u: error parsing tls peer config, unknown field [\"%s\"]", at->file,
+                   (unsigned) at->line, (unsigned) at->col, m->key);
+    return false;
+}
+
+static bool ocsp_seconds(struct nj_option_reader *r, const struct nj_conf_member *block,
+                         const struct nj_conf_member *m)
+{
+    struct nj_buf why;
+    int64_t ns = 0;
+    nj_buf_init(&why, SIZE_MAX);
+    int rc = nj_seconds_read(&m->value, &ns, &why);
+    if (rc == NJ_E_INVALID) {
+        const struct nj_conf_value *at = m->value.file == NULL ? &block->value : &m->value;
+        nj_reader_fail(r, &block->value,
+                       "%s:%u:%u: error parsing tls peer config, conversion error: %s", at->file,
+                       (unsigned) at->line, (unsigned) at->col, why.ptr);
+    } else if (rc != NJ_OK) {
+        (void) ocsp_unknown(r, block, m);
+    }
+    nj_buf_free(&why);
+    return rc == NJ_OK;
+}
+
+static bool ocsp_member(struct nj_option_reader *r, const struct nj_conf_member *block,
+                        const struct nj_conf_member *m, bool *on_out)
+{
+    static const char *const times[] = { "ca_timeout", "allowed_clockskew",
+                                         "cache_ttl_when_next_update_unset", NULL };
+    static const char *const switches[] = { "verify", "warn_only", "unknown_is_good",
+                                            "allow_when_ca_unreachable", NULL };
+    if (nj_key_among(m, times)) {
+        return ocsp_seconds(r, block, m);
+    }
+    if (!nj_key_among(m, switches) || m->value.type != NJ_CONF_BOOL) {
+        return ocsp_unknown(r, block, m);
+    }
+    if (nj_key_is(m, "verify")) {
+        *on_out = m->value.as.boolean;
+    }
+    return true;
+}
+
+bool nj_reader_ocsp_peer(struct nj_option_reader *r, const struct nj_conf_member *m, bool *on_out)
+{
+    if (m->value.type == NJ_CONF_BOOL) {
+        *on_out = m->value.as.boolean;
+        return true;
+    }
+    if (m->value.type != NJ_CONF_MAP) {
+        return FAIL(r, &m->value,
+                    "error parsing ocsp peer config: unsupported type map[string]interface {}");
+    }
+    const struct nj_conf_map *map = m->value.as.map;
+    for (size_t i = 0; i < map->count; i++) {
+        if (!ocsp_member(r, m, &map->members[i], on_out)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the certificate store of another system ------------------------------------------------ */
+
+static bool store_text(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_STRING || m->value.as.str.len == 0) {
+        return FAIL(r, &m->value, "expected '%s' to be a valid non-empty string", m->key);
+    }
+    return true;
+}
+
+static bool read_cert_store(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    if (!store_text(r, m)) {
+        return false;
+    }
+    const char *s = m->value.as.str.ptr;
+    if (strcasecmp(s, "windowscurrentuser") == 0 || strcasecmp(s, "windowslocalmachine") == 0) {
+        return FAIL(r, &m->value, "cert_store not compatible with current operating system");
+    }
+    return FAIL(r, &m->value, "cert store type not implemented");
+}
+
+static bool read_cert_match_by(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    if (!store_text(r, m)) {
+        return false;
+    }
+    const char *s = m->value.as.str.ptr;
+    if (strcasecmp(s, "issuer") != 0 && strcasecmp(s, "subject") != 0 &&
+        strcasecmp(s, "thumbprint") != 0) {
+        return FAIL(r, &m->value, "cert match by type not implemented");
+    }
+    return true;
+}
+
+static bool read_skip_invalid(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    if (m->value.type != NJ_CONF_BOOL) {
+        return FAIL(r, &m->value, "expected 'cert_match_skip_invalid' to be a boolean");
+    }
+    return true;
+}
+
+static bool read_ca_match(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    const struct nj_conf_list *l = m->value.type == NJ_CONF_LIST ? m->value.as.list : NULL;
+    for (size_t i = 0; l != NULL && i < l->count; i++) {
+        if (l->items[i].type != NJ_CONF_STRING) {
+            return FAIL(r, &m->value,
+                        "error parsing ca_cert_match: unsupported type *conf.token where string "
+                        "is expected");
+        }
+    }
+    return true;
+}
+
+bool nj_reader_cert_store(struct nj_option_reader *r, const struct nj_conf_member *m)
+{
+    if (nj_key_is(m, "cert_store")) {
+        return read_cert_store(r, m);
+    }
+    if (nj_key_is(m, "cert_match_by")) {
+        return read_cert_match_by(r, m);
+    }
+    if (nj_key_is(m, "cert_match_skip_invalid")) {
+        return read_skip_invalid(r, m);
+    }
+    return nj_key_is(m, "ca_certs_match") ? read_ca_match(r, m) : store_text(r, m);
+}
