@@ -248,10 +248,10 @@ int nj_conn_flush_clear(struct nj_conn *c)
     return NJ_OK;
 }
 
-static void start_deadline(struct nj_conn *c)
+static void start_deadline(struct nj_conn *c, size_t sent)
 {
-    c->goal = c->out.len > 0 ? c->out.len : 1;
-    c->flushed = 0;
+    c->goal = c->out.len + sent > 0 ? c->out.len + sent : 1;
+    c->flushed = sent;
     nj_timer_start(&c->worker->timers, &c->write_timer, c->worker->now_us + c->write_deadline_us);
 }
 
@@ -272,7 +272,7 @@ static void keep_deadline(struct nj_conn *c, size_t before, bool blocked)
         return;
     }
     if (c->goal == 0 || (c->flushed >= c->goal && c->goal > 0)) {
-        start_deadline(c);
+        start_deadline(c, before - c->out.len);
     }
 }
 
@@ -330,7 +330,7 @@ void nj_conn_wait_on(struct nj_conn *c)
         c->late_pieces = nj_outbox_pieces(&c->out);
         c->late_bytes = c->out.len;
     }
-    start_deadline(c);
+    start_deadline(c, 0);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------- */

@@ -234,7 +234,7 @@ def test_quoting_of_odd_bytes(server, payload, shown):
 
     w.pub("a", payload).ping()
 
-    assert '<<- MSG_PAYLOAD: ["%s"]' % shown in s.log()
+    s.wait_log(re.escape('<<- MSG_PAYLOAD: ["%s"]' % shown))
 
 
 @pytest.mark.parametrize("flags,debug", [(["-DV"], True), (["-DVV"], True), (["-VV"], False), (["-V"], False),
