@@ -266,7 +266,7 @@ int nj_wolf_refuse(struct nj_tls_session *s, uint32_t cls, int32_t alert, const 
 void nj_wolf_error(struct nj_tls_session *s, struct nj_error *out)
 {
     uint32_t size = out->size;
-    if (s->failed) {
+    if (s->err.code != NJ_OK) {
         memcpy(out, &s->err, size < sizeof(s->err) ? size : sizeof(s->err));
         out->size = size;
     }

@@ -480,9 +480,9 @@ int nj_wolf_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
 
 int nj_wolf_in_eof(struct nj_tls_session *s)
 {
-    if (!s->peer_ended && !s->failed) {
-        (void) nj_wolf_refuse(s, NJ_CLASS_NONE, NJ_ALERT_NONE, "EOF");
-        s->err.code = NJ_E_TRUNCATED;
+    /* Not a failed session: what was decrypted before may still be taken. */
+    if (!s->peer_ended && s->err.code == NJ_OK) {
+        nj_error_set_class(&s->err, NJ_E_TRUNCATED, NJ_CLASS_NONE, "EOF");
     }
     return s->peer_ended ? NJ_E_CLOSED : NJ_E_TRUNCATED;
 }
