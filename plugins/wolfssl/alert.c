@@ -19,7 +19,7 @@
 
 static size_t plain_record(int32_t alert, uint8_t *out)
 {
-    const uint8_t record[] = {TYPE_ALERT, 3, 3, 0, 2, 2, (uint8_t) alert};
+    const uint8_t record[] = { TYPE_ALERT, 3, 3, 0, 2, 2, (uint8_t) alert };
     memcpy(out, record, sizeof(record));
     return sizeof(record);
 }
@@ -90,8 +90,8 @@ static void put_u64(uint8_t *to, uint64_t n)
 /* RFC 8446 5.2: type and length are the additional data, the real type is inside. */
 static size_t record_1_3(struct seal *how, int32_t alert, uint8_t *out)
 {
-    const uint8_t inner[] = {2, (uint8_t) alert, TYPE_ALERT};
-    const uint8_t head[HEADER_LEN] = {TYPE_DATA, 3, 3, 0, sizeof(inner) + TAG_LEN};
+    const uint8_t inner[] = { 2, (uint8_t) alert, TYPE_ALERT };
+    const uint8_t head[HEADER_LEN] = { TYPE_DATA, 3, 3, 0, sizeof(inner) + TAG_LEN };
     memcpy(out, head, sizeof(head));
     how->aad = out;
     how->aad_len = HEADER_LEN;
@@ -103,17 +103,17 @@ static size_t record_1_3(struct seal *how, int32_t alert, uint8_t *out)
 /* RFC 5246 6.2.3.3, RFC 5288, RFC 7905: AES-GCM carries eight bytes of its nonce in the record. */
 static size_t record_1_2(struct seal *how, uint64_t seq, int32_t alert, uint8_t *out)
 {
-    const uint8_t inner[] = {2, (uint8_t) alert};
+    const uint8_t inner[] = { 2, (uint8_t) alert };
     size_t explicit_len = how->chacha ? 0 : 8;
     uint8_t aad[13];
 
     put_u64(aad, seq);
-    const uint8_t tail[] = {TYPE_ALERT, 3, 3, 0, sizeof(inner)};
+    const uint8_t tail[] = { TYPE_ALERT, 3, 3, 0, sizeof(inner) };
     memcpy(aad + 8, tail, sizeof(tail));
     how->aad = aad;
     how->aad_len = sizeof(aad);
     size_t body = explicit_len + sizeof(inner) + TAG_LEN;
-    const uint8_t head[HEADER_LEN] = {TYPE_ALERT, 3, 3, 0, (uint8_t) body};
+    const uint8_t head[HEADER_LEN] = { TYPE_ALERT, 3, 3, 0, (uint8_t) body };
     memcpy(out, head, sizeof(head));
     if (explicit_len > 0) {
         /* The library counts its own nonces upwards: from the far end none is used twice. */
@@ -127,8 +127,8 @@ static size_t record_1_2(struct seal *how, uint64_t seq, int32_t alert, uint8_t 
 
 static size_t sealed_record(struct nj_tls_session *s, int32_t alert, unsigned back, uint8_t *out)
 {
-    struct seal how = {.key = s->dialling ? wolfSSL_GetClientWriteKey(s->ssl)
-                                          : wolfSSL_GetServerWriteKey(s->ssl)};
+    struct seal how = { .key = s->dialling ? wolfSSL_GetClientWriteKey(s->ssl)
+                                           : wolfSSL_GetServerWriteKey(s->ssl) };
     const uint8_t *iv =
         s->dialling ? wolfSSL_GetClientWriteIV(s->ssl) : wolfSSL_GetServerWriteIV(s->ssl);
     bool is_1_3 = wolfSSL_version(s->ssl) == NJ_TLS_1_3;

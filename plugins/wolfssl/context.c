@@ -44,8 +44,7 @@ static int check_settings(const struct nj_tls_settings *set, struct nj_error *er
         return nj_error_set(err, NJ_E_ABI, "the settings of the TLS context are cut short");
     }
     if (set->suites_n == 0 || set->groups_n == 0 || set->groups_n > WOLFSSL_MAX_GROUP_COUNT ||
-        set->identities_n > 1 ||
-        set->min_version < NJ_TLS_1_2 || set->max_version > NJ_TLS_1_3 ||
+        set->identities_n > 1 || set->min_version < NJ_TLS_1_2 || set->max_version > NJ_TLS_1_3 ||
         set->min_version > set->max_version ||
         (set->role & (NJ_TLS_ROLE_ACCEPT | NJ_TLS_ROLE_DIAL)) == 0) {
         return nj_error_set(err, NJ_E_INVALID, "the settings of the TLS context do not fit");
@@ -139,8 +138,8 @@ static int set_numbers(WOLFSSL_CTX *c, enum nj_wolf_side side, const struct nj_t
     }
     for (size_t i = 0; i < set->groups_n; i++) {
         ids[i] = set->groups[i];
-        if (side == NJ_WOLF_DIAL && wolfSSL_CTX_UseSupportedCurve(c, set->groups[i]) !=
-                                        WOLFSSL_SUCCESS) {
+        if (side == NJ_WOLF_DIAL &&
+            wolfSSL_CTX_UseSupportedCurve(c, set->groups[i]) != WOLFSSL_SUCCESS) {
             return nj_wolf_ctx_failed(err, "a key exchange group", BAD_FUNC_ARG);
         }
     }
@@ -165,10 +164,11 @@ static int share_tickets(WOLFSSL_CTX *c, const struct nj_tls_settings *set, stru
     memcpy(seed, set->ticket_secret, NJ_TLS_TICKET_SECRET_LEN);
     for (size_t at = 0, i = 0; at < sizeof(keys); at += sizeof(digest), i++) {
         seed[NJ_TLS_TICKET_SECRET_LEN] = (uint8_t) i;
-        (void) nj_wolf_sha256((struct nj_span){seed, sizeof(seed)}, digest);
+        (void) nj_wolf_sha256((struct nj_span){ seed, sizeof(seed) }, digest);
         size_t left = sizeof(keys) - at;
         memcpy(keys + at, digest, left < sizeof(digest) ? left : sizeof(digest));
     }
+    keys[WOLFSSL_TICKET_NAME_SZ - 1] &= 0xfe; /* the library tells its two keys by that bit */
     /* The year 2097: the server rolls its secret, and a date gone by fails full handshakes. */
     memcpy(keys + sizeof(keys) - 8, "\xf0\0\0\0\xf0\0\0\0", 8);
     long rc = wolfSSL_CTX_set_tlsext_ticket_keys(c, keys, (int) sizeof(keys));
@@ -186,8 +186,8 @@ static int share_tickets(WOLFSSL_CTX *c, const struct nj_tls_settings *set, stru
 }
 #endif
 
-static int set_resumption(WOLFSSL_CTX *c, enum nj_wolf_side side,
-                          const struct nj_tls_settings *set, struct nj_error *err)
+static int set_resumption(WOLFSSL_CTX *c, enum nj_wolf_side side, const struct nj_tls_settings *set,
+                          struct nj_error *err)
 {
 #ifndef NO_SESSION_CACHE
     (void) wolfSSL_CTX_set_session_cache_mode(c, WOLFSSL_SESS_CACHE_OFF);
@@ -233,9 +233,9 @@ static int side_new(struct nj_tls_ctx *ctx, enum nj_wolf_side side,
         return nj_wolf_ctx_failed(err, "a new context", MEMORY_E);
     }
     ctx->side[side] = c;
-    if (wolfSSL_CTX_SetMinVersion(c, set->min_version == NJ_TLS_1_3 ? WOLFSSL_TLSV1_3
-                                                                    : WOLFSSL_TLSV1_2) !=
-        WOLFSSL_SUCCESS) {
+    if (wolfSSL_CTX_SetMinVersion(c, set->min_version == NJ_TLS_1_3
+                                         ? WOLFSSL_TLSV1_3
+                                         : WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) {
         return nj_wolf_ctx_failed(err, "the lowest version", VERSION_ERROR);
     }
     wolfSSL_CTX_SetIORecv(c, nj_wolf_on_recv);

@@ -107,7 +107,7 @@ int nj_wolf_identity_check(const struct nj_tls_identity *id, struct nj_error *er
     if (n == 0) {
         return bad_pair(err, NJ_CLASS_BAD_KEY, "tls: failed to parse private key");
     }
-    if (!nj_wolf_span_equal(cert.key, (struct nj_span){pub, n})) {
+    if (!nj_wolf_span_equal(cert.key, (struct nj_span){ pub, n })) {
         return bad_pair(err, NJ_CLASS_KEY_MISMATCH, "tls: private key does not match public key");
     }
     for (size_t i = 1; i < id->certs_n; i++) {
@@ -135,8 +135,8 @@ int nj_wolf_identity_set(WOLFSSL_CTX *c, const struct nj_tls_identity *id, struc
         memcpy(all + at, id->certs[i].ptr, id->certs[i].len);
         at += id->certs[i].len;
     }
-    int rc = wolfSSL_CTX_use_certificate_chain_buffer_format(c, all, (long) len,
-                                                             WOLFSSL_FILETYPE_ASN1);
+    int rc =
+        wolfSSL_CTX_use_certificate_chain_buffer_format(c, all, (long) len, WOLFSSL_FILETYPE_ASN1);
     nj_wolf_host->dealloc(all);
     if (rc != WOLFSSL_SUCCESS) {
         return nj_wolf_ctx_failed(err, "the certificate", rc);
@@ -201,7 +201,7 @@ static void add_pem(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const char *pem, boo
         int n = wc_CertPemToDer((const unsigned char *) at, (int) (stop - at), der,
                                 (int) (stop - at), CERT_TYPE);
         if (n > 0) {
-            add_anchor(ctx, c, (struct nj_span){der, (size_t) n}, "system roots", note);
+            add_anchor(ctx, c, (struct nj_span){ der, (size_t) n }, "system roots", note);
         }
         nj_wolf_host->dealloc(der);
         at = stop;
@@ -218,7 +218,8 @@ static void add_system(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, bool note)
     if (own != NULL && own[0] != '\0') {
         f = fopen(own, "re");
     }
-    for (size_t i = 0; own == NULL && f == NULL && i < sizeof(system_files) / sizeof(system_files[0]); i++) {
+    for (size_t i = 0;
+         own == NULL && f == NULL && i < sizeof(system_files) / sizeof(system_files[0]); i++) {
         f = fopen(system_files[i], "re");
     }
     if (f == NULL) {
@@ -234,7 +235,7 @@ static void add_system(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, bool note)
 }
 
 int nj_wolf_trust_set(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const struct nj_tls_settings *set,
-                     bool needed, struct nj_error *err)
+                      bool needed, struct nj_error *err)
 {
     const char *label = set->anchors_label != NULL ? set->anchors_label : "root certificates";
     bool note = ctx->anchors_n == 0; /* the second role loads the same ones */

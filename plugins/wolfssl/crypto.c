@@ -141,8 +141,8 @@ static int64_t now_ns(void)
 
 static int64_t probe(bool chacha, Aes *aes, uint8_t *buf)
 {
-    static const uint8_t key[32] = {1};
-    static const uint8_t nonce[12] = {2};
+    static const uint8_t key[32] = { 1 };
+    static const uint8_t nonce[12] = { 2 };
     uint8_t tag[16];
     int64_t start = now_ns();
     if (chacha) {
@@ -159,8 +159,8 @@ static int64_t probe(bool chacha, Aes *aes, uint8_t *buf)
  */
 bool nj_wolf_aes_measure(void)
 {
-    static const uint8_t key[16] = {3};
-    int64_t best[2] = {INT64_MAX, INT64_MAX};
+    static const uint8_t key[16] = { 3 };
+    int64_t best[2] = { INT64_MAX, INT64_MAX };
     Aes aes;
     if (wc_AesInit(&aes, NULL, INVALID_DEVID) != 0) {
         return false;

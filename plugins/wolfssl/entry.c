@@ -53,7 +53,7 @@ static void fini(void)
 static void about(struct nj_tls_about *out)
 {
     /* Where the library picks, it says "bad certificate" whatever was wished. */
-    static const int32_t refuse_alerts[] = {NJ_ALERT_BAD_CERTIFICATE};
+    static const int32_t refuse_alerts[] = { NJ_ALERT_BAD_CERTIFICATE };
     struct nj_tls_about facts = {
         .lib_name = "wolfSSL",
         .lib_version = wolfSSL_lib_version(),
@@ -76,8 +76,8 @@ static void about(struct nj_tls_about *out)
 
 static uint64_t caps(void)
 {
-    uint64_t bits = NJ_TLS_CAP_TLS12 | NJ_TLS_CAP_TLS13 | NJ_TLS_CAP_SERVER_PREFERENCE |
-                    NJ_TLS_CAP_KEY_UPDATE;
+    uint64_t bits =
+        NJ_TLS_CAP_TLS12 | NJ_TLS_CAP_TLS13 | NJ_TLS_CAP_SERVER_PREFERENCE | NJ_TLS_CAP_KEY_UPDATE;
 #if NJ_WOLF_TICKETS
     bits |= NJ_TLS_CAP_TICKETS;
 #endif

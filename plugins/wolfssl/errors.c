@@ -18,28 +18,28 @@ static const char no_cert[] = "tls: client didn't provide a certificate";
 static const char bad_mac[] = "local error: tls: bad record MAC";
 
 static const struct words handshake_words[] = {
-    {MATCH_SUITE_ERROR, NJ_CLASS_NO_SUITE, no_suite},
-    {UNSUPPORTED_SUITE, NJ_CLASS_NO_SUITE, no_suite},
-    {NO_PEER_CERT, NJ_CLASS_NO_CERT, no_cert},
-    {NO_PEER_VERIFY, NJ_CLASS_NO_CERT, "tls: client sent no proof of its certificate"},
-    {KEY_SHARE_ERROR, NJ_CLASS_NO_GROUP, no_group},
-    {BAD_KEY_SHARE_DATA, NJ_CLASS_NO_GROUP, no_group},
-    {ECC_CURVE_ERROR, NJ_CLASS_NO_GROUP, no_group},
-    {ECC_CURVETYPE_ERROR, NJ_CLASS_NO_GROUP, no_group},
-    {DECRYPT_ERROR, NJ_CLASS_BAD_RECORD, bad_mac},
-    {VERIFY_MAC_ERROR, NJ_CLASS_BAD_RECORD, bad_mac},
-    {BUFFER_ERROR, NJ_CLASS_BAD_RECORD, "tls: malformed message"},
-    {LENGTH_ERROR, NJ_CLASS_BAD_RECORD, "tls: oversized record received"},
-    {UNKNOWN_RECORD_TYPE, NJ_CLASS_BAD_RECORD, "tls: received record of unknown type"},
-    {UNKNOWN_HANDSHAKE_TYPE, NJ_CLASS_BAD_RECORD, "tls: unexpected handshake message"},
-    {OUT_OF_ORDER_E, NJ_CLASS_BAD_RECORD, "tls: unexpected message"},
-    {SANITY_MSG_E, NJ_CLASS_BAD_RECORD, "tls: unexpected message"},
-    {DUPLICATE_MSG_E, NJ_CLASS_BAD_RECORD, "tls: unexpected message"},
-    {VERIFY_FINISHED_ERROR, NJ_CLASS_BAD_RECORD, "tls: finished message does not match"},
-    {VERIFY_SIGN_ERROR, NJ_CLASS_BAD_CERT, "tls: invalid signature by the peer's certificate"},
-    {ALERT_COUNT_E, NJ_CLASS_BAD_RECORD, "tls: too many alerts"},
-    {UNKNOWN_ALPN_PROTOCOL_NAME_E, NJ_CLASS_BAD_RECORD,
-     "tls: client requested unsupported application protocols"},
+    { MATCH_SUITE_ERROR, NJ_CLASS_NO_SUITE, no_suite },
+    { UNSUPPORTED_SUITE, NJ_CLASS_NO_SUITE, no_suite },
+    { NO_PEER_CERT, NJ_CLASS_NO_CERT, no_cert },
+    { NO_PEER_VERIFY, NJ_CLASS_NO_CERT, "tls: client sent no proof of its certificate" },
+    { KEY_SHARE_ERROR, NJ_CLASS_NO_GROUP, no_group },
+    { BAD_KEY_SHARE_DATA, NJ_CLASS_NO_GROUP, no_group },
+    { ECC_CURVE_ERROR, NJ_CLASS_NO_GROUP, no_group },
+    { ECC_CURVETYPE_ERROR, NJ_CLASS_NO_GROUP, no_group },
+    { DECRYPT_ERROR, NJ_CLASS_BAD_RECORD, bad_mac },
+    { VERIFY_MAC_ERROR, NJ_CLASS_BAD_RECORD, bad_mac },
+    { BUFFER_ERROR, NJ_CLASS_BAD_RECORD, "tls: malformed message" },
+    { LENGTH_ERROR, NJ_CLASS_BAD_RECORD, "tls: oversized record received" },
+    { UNKNOWN_RECORD_TYPE, NJ_CLASS_BAD_RECORD, "tls: received record of unknown type" },
+    { UNKNOWN_HANDSHAKE_TYPE, NJ_CLASS_BAD_RECORD, "tls: unexpected handshake message" },
+    { OUT_OF_ORDER_E, NJ_CLASS_BAD_RECORD, "tls: unexpected message" },
+    { SANITY_MSG_E, NJ_CLASS_BAD_RECORD, "tls: unexpected message" },
+    { DUPLICATE_MSG_E, NJ_CLASS_BAD_RECORD, "tls: unexpected message" },
+    { VERIFY_FINISHED_ERROR, NJ_CLASS_BAD_RECORD, "tls: finished message does not match" },
+    { VERIFY_SIGN_ERROR, NJ_CLASS_BAD_CERT, "tls: invalid signature by the peer's certificate" },
+    { ALERT_COUNT_E, NJ_CLASS_BAD_RECORD, "tls: too many alerts" },
+    { UNKNOWN_ALPN_PROTOCOL_NAME_E, NJ_CLASS_BAD_RECORD,
+      "tls: client requested unsupported application protocols" },
 };
 
 /*
@@ -50,28 +50,28 @@ static const struct {
     int lib;
     uint32_t cls;
 } cert_classes[] = {
-    {ASN_NO_SIGNER_E, NJ_CLASS_UNKNOWN_CA},
-    {ASN_SELF_SIGNED_E, NJ_CLASS_UNKNOWN_CA},
-    {2, NJ_CLASS_UNKNOWN_CA},
-    {18, NJ_CLASS_UNKNOWN_CA},
-    {19, NJ_CLASS_UNKNOWN_CA},
-    {20, NJ_CLASS_UNKNOWN_CA},
-    {21, NJ_CLASS_UNKNOWN_CA},
-    {ASN_AFTER_DATE_E, NJ_CLASS_EXPIRED},
-    {10, NJ_CLASS_EXPIRED},
-    {14, NJ_CLASS_EXPIRED},
-    {ASN_BEFORE_DATE_E, NJ_CLASS_NOT_YET},
-    {9, NJ_CLASS_NOT_YET},
-    {13, NJ_CLASS_NOT_YET},
-    {EXTKEYUSE_AUTH_E, NJ_CLASS_BAD_EKU},
-    {KEYUSE_SIGNATURE_E, NJ_CLASS_BAD_EKU},
-    {KEYUSE_ENCIPHER_E, NJ_CLASS_BAD_EKU},
-    {26, NJ_CLASS_BAD_EKU},
-    {NOT_CA_ERROR, NJ_CLASS_NOT_CA},
-    {ASN_PATHLEN_INV_E, NJ_CLASS_NOT_CA},
-    {ASN_PATHLEN_SIZE_E, NJ_CLASS_NOT_CA},
-    {24, NJ_CLASS_NOT_CA},
-    {25, NJ_CLASS_NOT_CA},
+    { ASN_NO_SIGNER_E, NJ_CLASS_UNKNOWN_CA },
+    { ASN_SELF_SIGNED_E, NJ_CLASS_UNKNOWN_CA },
+    { 2, NJ_CLASS_UNKNOWN_CA },
+    { 18, NJ_CLASS_UNKNOWN_CA },
+    { 19, NJ_CLASS_UNKNOWN_CA },
+    { 20, NJ_CLASS_UNKNOWN_CA },
+    { 21, NJ_CLASS_UNKNOWN_CA },
+    { ASN_AFTER_DATE_E, NJ_CLASS_EXPIRED },
+    { 10, NJ_CLASS_EXPIRED },
+    { 14, NJ_CLASS_EXPIRED },
+    { ASN_BEFORE_DATE_E, NJ_CLASS_NOT_YET },
+    { 9, NJ_CLASS_NOT_YET },
+    { 13, NJ_CLASS_NOT_YET },
+    { EXTKEYUSE_AUTH_E, NJ_CLASS_BAD_EKU },
+    { KEYUSE_SIGNATURE_E, NJ_CLASS_BAD_EKU },
+    { KEYUSE_ENCIPHER_E, NJ_CLASS_BAD_EKU },
+    { 26, NJ_CLASS_BAD_EKU },
+    { NOT_CA_ERROR, NJ_CLASS_NOT_CA },
+    { ASN_PATHLEN_INV_E, NJ_CLASS_NOT_CA },
+    { ASN_PATHLEN_SIZE_E, NJ_CLASS_NOT_CA },
+    { 24, NJ_CLASS_NOT_CA },
+    { 25, NJ_CLASS_NOT_CA },
 };
 
 uint32_t nj_wolf_cert_class(int lib)
@@ -226,7 +226,7 @@ static int32_t missing_alert(uint32_t cls)
 
 int nj_wolf_fail(struct nj_tls_session *s, int lib)
 {
-    WOLFSSL_ALERT_HISTORY past = {{-1, -1}, {-1, -1}};
+    WOLFSSL_ALERT_HISTORY past = { { -1, -1 }, { -1, -1 } };
     bool refused = s->err.code != NJ_OK; /* the verify callback has written the words */
 
     (void) wolfSSL_get_alert_history(s->ssl, &past);
@@ -266,7 +266,7 @@ int nj_wolf_refuse(struct nj_tls_session *s, uint32_t cls, int32_t alert, const 
 void nj_wolf_error(struct nj_tls_session *s, struct nj_error *out)
 {
     uint32_t size = out->size;
-    if (s->failed) {
+    if (s->err.code != NJ_OK) {
         memcpy(out, &s->err, size < sizeof(s->err) ? size : sizeof(s->err));
         out->size = size;
     }

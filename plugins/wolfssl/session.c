@@ -31,7 +31,7 @@ int nj_wolf_on_recv(WOLFSSL *ssl, char *buf, int cap, void *user)
     return (int) n;
 }
 
-static const uint8_t retry_random[] = {0xcf, 0x21, 0xad, 0x74}; /* RFC 8446 4.1.3, its start */
+static const uint8_t retry_random[] = { 0xcf, 0x21, 0xad, 0x74 }; /* RFC 8446 4.1.3, its start */
 
 /*
  * A HelloRetryRequest that names no group: 5.5 sends one when no group is shared, and fails only
@@ -299,9 +299,9 @@ static void keep_exporter(struct nj_tls_session *s)
 #ifdef HAVE_KEYING_MATERIAL
     /* RFC 9266: with a context, and that is empty, which makes a difference in TLS 1.2. */
     static const char label[] = "EXPORTER-Channel-Binding";
-    s->exporter_valid =
-        wolfSSL_export_keying_material(s->ssl, s->exporter, sizeof(s->exporter), label,
-                                       sizeof(label) - 1, (const unsigned char *) "", 0, 1) == WOLFSSL_SUCCESS;
+    s->exporter_valid = wolfSSL_export_keying_material(
+                            s->ssl, s->exporter, sizeof(s->exporter), label, sizeof(label) - 1,
+                            (const unsigned char *) "", 0, 1) == WOLFSSL_SUCCESS;
 #endif
     wolfSSL_FreeArrays(s->ssl);
 }
@@ -331,7 +331,7 @@ static int settle(struct nj_tls_session *s)
 
 int nj_wolf_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out)
 {
-    struct nj_tls_in none = {0};
+    struct nj_tls_in none = { 0 };
     in = in != NULL ? in : &none;
     if (s->failed || s->up) {
         return s->failed ? NJ_E_FAILED : NJ_OK;
@@ -382,7 +382,7 @@ static int read_ended(struct nj_tls_session *s, int ret, size_t got, bool moved)
 int nj_wolf_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, size_t cap,
                  size_t *n_out, struct nj_sink *out)
 {
-    struct nj_tls_in none = {0};
+    struct nj_tls_in none = { 0 };
     in = in != NULL ? in : &none;
     *n_out = 0;
     if (s->failed || !s->up) {
@@ -480,9 +480,9 @@ int nj_wolf_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
 
 int nj_wolf_in_eof(struct nj_tls_session *s)
 {
-    if (!s->peer_ended && !s->failed) {
-        (void) nj_wolf_refuse(s, NJ_CLASS_NONE, NJ_ALERT_NONE, "EOF");
-        s->err.code = NJ_E_TRUNCATED;
+    /* Not a failed session: what was decrypted before may still be taken. */
+    if (!s->peer_ended && s->err.code == NJ_OK) {
+        nj_error_set_class(&s->err, NJ_E_TRUNCATED, NJ_CLASS_NONE, "EOF");
     }
     return s->peer_ended ? NJ_E_CLOSED : NJ_E_TRUNCATED;
 }
@@ -520,8 +520,8 @@ static void fill_names(struct nj_tls_session *s, struct nj_tls_info *info)
 
 void nj_wolf_info(struct nj_tls_session *s, struct nj_tls_info *out)
 {
-    struct nj_tls_info info = {.alert_sent = s->sent, .alert_received = NJ_ALERT_NONE};
-    WOLFSSL_ALERT_HISTORY past = {{-1, -1}, {-1, -1}};
+    struct nj_tls_info info = { .alert_sent = s->sent, .alert_received = NJ_ALERT_NONE };
+    WOLFSSL_ALERT_HISTORY past = { { -1, -1 }, { -1, -1 } };
     uint32_t size = out->size;
 
     if (s->ssl != NULL) {

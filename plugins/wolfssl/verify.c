@@ -45,8 +45,8 @@ static bool take(struct nj_span *from, uint8_t tag, struct nj_span *whole, struc
     if (len > from->len - head) {
         return false;
     }
-    *whole = (struct nj_span){from->ptr, head + len};
-    *body = (struct nj_span){from->ptr + head, len};
+    *whole = (struct nj_span){ from->ptr, head + len };
+    *body = (struct nj_span){ from->ptr + head, len };
     from->ptr += head + len;
     from->len -= head + len;
     return true;
@@ -124,8 +124,8 @@ static bool is_anchor(const struct nj_tls_ctx *ctx, struct nj_span der)
 static bool link_chain(const struct nj_tls_ctx *ctx, const struct nj_span *chain, size_t n)
 {
     struct nj_wolf_cert certs[LINKS_MAX];
-    bool reached[LINKS_MAX] = {true};
-    size_t todo[LINKS_MAX] = {0};
+    bool reached[LINKS_MAX] = { true };
+    size_t todo[LINKS_MAX] = { 0 };
     size_t todo_n = 1;
 
     if (n == 0 || n > LINKS_MAX) {
@@ -173,7 +173,7 @@ static void keep_chain(struct nj_tls_session *s, const WOLFSSL_X509_STORE_CTX *s
     uint8_t *to = (uint8_t *) (s->chain + n);
     for (size_t i = 0; i < n; i++) {
         memcpy(to, store->certs[i].buffer, store->certs[i].length);
-        s->chain[i] = (struct nj_span){to, store->certs[i].length};
+        s->chain[i] = (struct nj_span){ to, store->certs[i].length };
         to += store->certs[i].length;
     }
 }
@@ -227,7 +227,7 @@ static bool judge(struct nj_tls_session *s, uint32_t cls, int32_t depth, const c
         .session_user = s->user,
         .depth = depth,
     };
-    struct nj_tls_verdict verdict = {.size = sizeof(verdict), .alert = NJ_ALERT_NONE};
+    struct nj_tls_verdict verdict = { .size = sizeof(verdict), .alert = NJ_ALERT_NONE };
     bool lenient = s->dialling && s->ctx->insecure;
 
     s->judged = true;
@@ -366,8 +366,8 @@ static bool usage_fits(struct nj_span der, uint32_t usage)
 int nj_wolf_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, size_t chain_n,
                          uint32_t usage, const char *name, int64_t time_s, struct nj_error *err)
 {
-    WOLFSSL_CTX *side = ctx->side[NJ_WOLF_DIAL] != NULL ? ctx->side[NJ_WOLF_DIAL]
-                                                        : ctx->side[NJ_WOLF_ACCEPT];
+    WOLFSSL_CTX *side =
+        ctx->side[NJ_WOLF_DIAL] != NULL ? ctx->side[NJ_WOLF_DIAL] : ctx->side[NJ_WOLF_ACCEPT];
     (void) name;
     if (chain_n == 0) {
         return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_NO_CERT, "no certificate given");

@@ -25,7 +25,8 @@
  * only would let every valid chain pass unasked.
  */
 #if !defined(WOLFSSL_ALWAYS_VERIFY_CB) && !defined(OPENSSL_EXTRA)
-#error "this wolfSSL calls the verify callback for failures only: WOLFSSL_ALWAYS_VERIFY_CB is needed"
+#error                                                                                             \
+    "this wolfSSL calls the verify callback for failures only: WOLFSSL_ALWAYS_VERIFY_CB is needed"
 #endif
 #if !defined(WOLFSSL_TLS13) || defined(WOLFSSL_NO_TLS12) || !defined(HAVE_SUPPORTED_CURVES)
 #error "this wolfSSL lacks TLS 1.2, TLS 1.3 or supported groups"
