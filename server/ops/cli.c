@@ -99,11 +99,21 @@ static int do_simple(const struct cli *c)
 
 /* --- the configuration --- */
 
+/* A complaint may quote any byte of the file, NUL included. */
+static void put_bytes(const struct nj_buf *b)
+{
+    if (b->len > 0) {
+        (void) fwrite(b->ptr, 1, b->len, stderr);
+    }
+}
+
 static void print_complaints(const struct cli *c, const struct nj_buf *warnings,
                              const struct nj_buf *errors)
 {
-    (void) fprintf(stderr, "%s: %s%s\n", c->program, warnings->len > 0 ? warnings->ptr : "",
-                   errors->len > 0 ? errors->ptr : "");
+    (void) fprintf(stderr, "%s: ", c->program);
+    put_bytes(warnings);
+    put_bytes(errors);
+    (void) fputc('\n', stderr);
 }
 
 /* Warnings alone stop a check and not a start. */
