@@ -58,6 +58,7 @@ OWN = [
 def test_reason_that_needs_an_option(server, conf, act, reason):
     s = server(["-D"], conf=conf + "\n", monitor=True)
     w = s.client(connect=False)
+    w.keep_pings = True
 
     act(w)
 

@@ -391,7 +391,7 @@ def test_fast_publisher_and_slow_reader(server):
     pub.ping(LONG)
     t.join(LONG)
 
-    assert got[0] == count // 20 * 20 * one
+    assert got[0] - count // 20 * 20 * one in (0, len(b"PING\r\n"))
     v = s.get("/varz")
     assert v["slow_consumers"] == 0 and v["stalled_clients"] > 0
 

@@ -8,8 +8,14 @@ import wire
 
 def quiet_client(s, **options):
     """A connected client that has answered nothing yet."""
-    w = s.client(connect=False)
+    w = pinged_client(s)
     w.connect(**options)
+    return w
+
+
+def pinged_client(s):
+    w = s.client(connect=False)
+    w.keep_pings = True
     return w
 
 
@@ -73,7 +79,7 @@ def test_a_client_that_publishes_is_not_pinged(server):
 
 def test_silent_client_before_connect_is_pinged_too(server):
     s = server(conf='ping_interval: "200ms"\n')
-    w = s.client(connect=False)
+    w = pinged_client(s)
 
     w.expect_eof(b"PING\r\nPING\r\n-ERR 'Stale Connection'\r\n")
 
@@ -111,7 +117,7 @@ def test_integer_interval_is_seconds_with_a_warning(server):
 
 def test_verbose_client_gets_no_ok_for_pong(server):
     s = server(conf='ping_interval: "150ms"\n')
-    w = s.client(connect=False)
+    w = pinged_client(s)
     w.send(b"CONNECT {}\r\n")
     w.expect(b"+OK\r\nPING\r\n")
 

@@ -101,6 +101,7 @@ def test_upgrade(tls_server, certs, version, key_type):
     assert entry["tls_cipher_suite"] == SUITES.get(openssl_name, openssl_name)
     assert "tls_first" not in entry
     mine = r" 127.0.0.1:\d+ - cid:%d - " % w.cid
+    s.wait_log(mine + "TLS version")
     log = s.log()
     places = [wire.re_search(x, log).start() for x in (
         r"\[DBG\]" + mine + "Client connection created",

@@ -73,6 +73,8 @@ class Wire:
         self.info_line = None
         self.eof = False
         self.reset = False
+        self.born = time.monotonic()
+        self.keep_pings = False   # True: the server's PINGs are the subject of the test
         self.raw_in = b""         # what came in below TLS since start_tls
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
@@ -134,6 +136,7 @@ class Wire:
         end = time.monotonic() + (DEADLINE if timeout is None else timeout)
         while True:
             if self.tls is not None and self._open_tls():
+                self._answer_ping()
                 return True
             left = end - time.monotonic()
             if left < 0:
@@ -150,9 +153,28 @@ class Wire:
                 return False
             if self.tls is None:
                 self.buf += data
+                self._answer_ping()
                 return True
             self.raw_in += data
             self.bio_in.write(data)
+
+    def _answer_ping(self):
+        """
+        Two seconds after CONNECT the server measures the round trip.  On a slow machine a test may
+        still be running then: answer, and take the PING out of what the test sees.
+        """
+        if self.keep_pings or time.monotonic() - self.born < 1.5:
+            return
+        if self.buf.startswith(b"PING\r\n"):
+            self.buf = self.buf[6:]
+        elif b"\r\nPING\r\n" in self.buf:
+            self.buf = self.buf.replace(b"\r\nPING\r\n", b"\r\n", 1)
+        else:
+            return
+        try:
+            self.send(b"PONG\r\n")
+        except OSError:
+            pass
 
     def _open_tls(self):
         got = False
