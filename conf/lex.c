@@ -116,7 +116,10 @@ static bool is_digit(uint32_t r)
     return r >= '0' && r <= '9';
 }
 
-/* Keep what was read so far, all but the last byte (the backslash). */
+/*
+ * Keep what was read so far, all but the last byte (the backslash).  `start` moves on and
+ * `start_line` does not: the column counts from the line on which the token began.
+ */
 static void keep_part(struct nj_lex *lx)
 {
     if (!lx->escaped) {
@@ -124,7 +127,7 @@ static void keep_part(struct nj_lex *lx)
         lx->escaped = true;
     }
     (void) nj_buf_append(&lx->value, lx->text + lx->start, lx->pos - 1 - lx->start);
-    nj_lex_skip(lx);
+    lx->start = lx->pos;
 }
 
 static int hex_value(char c)
@@ -156,7 +159,7 @@ static int read_hex(struct nj_lex *lx)
         return NJ_E_INVALID;
     }
     (void) nj_buf_putc(&lx->value, (char) (high << 4 | low));
-    nj_lex_skip(lx);
+    lx->start = lx->pos;
     return NJ_OK;
 }
 
@@ -186,7 +189,7 @@ static int read_escape(struct nj_lex *lx)
                            "'. Only the following escape characters are allowed: "
                            "\\xXX, \\t, \\n, \\r, \\\", \\\\.");
     }
-    nj_lex_skip(lx);
+    lx->start = lx->pos;
     return NJ_OK;
 }
 

@@ -35,7 +35,6 @@ static int finish(struct nj_parser *p)
         return DONE;
     }
     struct nj_token end;
-    p->lx.escaped = false; /* the beginning of an unended string does not count */
     nj_lex_emit(&p->lx, NJ_TOKEN_END, &end);
     (void) nj_buf_printf(p->lx.why, "config is invalid (%s:%u:%u)", p->file == NULL ? "" : p->file,
                          (unsigned) end.line, (unsigned) end.col);

@@ -66,11 +66,21 @@ void nj_reader_fail_plain(struct nj_option_reader *r, const char *fmt, ...)
     va_end(ap);
 }
 
+void nj_reader_show(const struct nj_conf_value *v, struct nj_buf *out)
+{
+    if (v->type == NJ_CONF_LIST || v->type == NJ_CONF_MAP) {
+        /* may hold passwords; the reference prints addresses of its own memory */
+        (void) nj_buf_puts(out, v->type == NJ_CONF_LIST ? "[...]" : "map[...]");
+    } else {
+        nj_conf_print(v, out);
+    }
+}
+
 void nj_reader_expected(struct nj_option_reader *r, const struct nj_conf_value *v, const char *what)
 {
     struct nj_buf b;
     nj_buf_init(&b, SIZE_MAX);
-    nj_conf_print(v, &b);
+    nj_reader_show(v, &b);
     nj_reader_fail(r, v, "Expected %s, got %s", what, b.ptr == NULL ? "" : b.ptr);
     nj_buf_wipe(&b);
 }

@@ -121,6 +121,9 @@ void nj_reader_permissions(struct nj_option_reader *r, const struct nj_conf_valu
 void nj_reader_users(struct nj_option_reader *r, const struct nj_conf_member *m,
                      const struct nj_conf_value *block);
 
+/* Append a value for a message: scalars as %v prints them, containers without their content. */
+void nj_reader_show(const struct nj_conf_value *v, struct nj_buf *out);
+
 /* "Expected WHAT, got VALUE". */
 void nj_reader_expected(struct nj_option_reader *r, const struct nj_conf_value *v,
                         const char *what);

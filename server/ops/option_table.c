@@ -6,7 +6,10 @@
 
 #define AT(member) offsetof(struct nj_options, member), sizeof(((struct nj_options *) 0)->member)
 #define NOWHERE NJ_OPTION_NOWHERE, 0
-#define NO_ALIAS { NULL }
+#define NO_ALIAS                                                                                   \
+    {                                                                                              \
+        NULL                                                                                       \
+    }
 
 /* A table is read by its columns. */
 /* clang-format off */

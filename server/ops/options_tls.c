@@ -180,7 +180,7 @@ static bool wrong_version_type(struct tls_reader *t, const struct nj_conf_member
 {
     struct nj_buf b;
     nj_buf_init(&b, SIZE_MAX);
-    nj_conf_print(&m->value, &b);
+    nj_reader_show(&m->value, &b);
     nj_reader_fail(t->r, &m->value, "error parsing tls config: 'min_version' wrong type: %s",
                    b.ptr == NULL ? "" : b.ptr);
     nj_buf_free(&b);

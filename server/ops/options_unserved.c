@@ -97,15 +97,14 @@ void nj_set_system_account(struct nj_option_reader *r, const struct nj_option *o
 
 /* ---- keys ----------------------------------------------------------------------------------- */
 
-static bool check_trusted(struct nj_option_reader *r, const struct nj_conf_value *v)
+static void check_trusted(struct nj_option_reader *r, const struct nj_conf_value *v)
 {
     if (nj_nkey_is_public(v->as.str.ptr, 'O')) {
-        return true;
+        return;
     }
     char *text = nj_quoted(v->as.str.ptr, v->as.str.len);
     nj_reader_fail(r, v, "trust key %s required to be a valid public operator nkey", text);
     nj_dealloc(text);
-    return false;
 }
 
 void nj_set_trusted(struct nj_option_reader *r, const struct nj_option *opt,
@@ -113,7 +112,7 @@ void nj_set_trusted(struct nj_option_reader *r, const struct nj_option *opt,
 {
     const struct nj_conf_value *v = &m->value;
     if (v->type == NJ_CONF_STRING) {
-        (void) check_trusted(r, v);
+        check_trusted(r, v);
     } else if (v->type != NJ_CONF_LIST) {
         nj_reader_fail(r, v, "error parsing trusted: unsupported type %s",
                        nj_conf_type_name(v->type));
@@ -123,8 +122,8 @@ void nj_set_trusted(struct nj_option_reader *r, const struct nj_option *opt,
         if (item->type != NJ_CONF_STRING) {
             nj_reader_fail(r, item, "error parsing trusted: unsupported type in array %s",
                            nj_conf_type_name(item->type));
-        } else if (!check_trusted(r, item)) {
-            break;
+        } else {
+            check_trusted(r, item);
         }
     }
     nj_reader_unserved(r, m, opt->unserved);

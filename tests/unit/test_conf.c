@@ -406,6 +406,19 @@ START_TEST(a_file_that_includes_itself_is_refused)
 }
 END_TEST
 
+START_TEST(escapes_move_the_column_back_from_the_end_of_the_text)
+{
+    struct nj_conf *conf = parse("a: [\n \"b\\x41\nc\\t\"\n]\n");
+    const struct nj_conf_list *l = member(nj_conf_root(conf), "a")->as.list;
+
+    /* the quote closes 12 bytes after the first newline; "bA", newline, "c", tab are 5 */
+    assert_at(&l->items[0], 3, 7);
+    nj_conf_free(&conf);
+
+    assert_refused("a: \"x\\t", NJ_E_INVALID, "config is invalid (a.conf:1:5)");
+}
+END_TEST
+
 START_TEST(a_text_after_nul_in_quotes_keeps_its_length)
 {
     struct nj_conf *conf = parse("a: \"x\\x00y\"\n");
@@ -627,6 +640,7 @@ int main(void)
     tcase_add_test(tc, nesting_ends_at_512_levels);
     tcase_add_test(tc, variables_cannot_nest_deeper_than_braces_can);
     tcase_add_test(tc, a_file_that_includes_itself_is_refused);
+    tcase_add_test(tc, escapes_move_the_column_back_from_the_end_of_the_text);
     tcase_add_test(tc, a_text_after_nul_in_quotes_keeps_its_length);
     tcase_add_test(tc, the_digest_is_taken_of_the_json_and_a_newline);
     tcase_add_test(tc, values_print_as_in_go);

@@ -340,6 +340,8 @@ static const struct {
     { "cluster { bogus: 1 }", "a.conf:1:10: unknown field \"bogus\"\n" },
     { "cluster { routes: [\"nats://u:secret@h:x\"] }",
       "a.conf:1:20: error parsing route url [\"nats://[REDACTED]@h:x\"]\n" },
+    { "authorization { users: {user: a, password: secret} }",
+      "a.conf:1:16: Expected users field to be an array, got map[...]\n" },
     { "trusted: abc",
       "a.conf:1:0: trust key \"abc\" required to be a valid public operator nkey\n" },
     { "a: [", "Parse error on line 1: 'Expected an array value terminator \",\" or an array "
