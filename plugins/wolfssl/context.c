@@ -6,6 +6,8 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #define SUITE_NAMES_MAX 1024
+/* Newer releases send no ticket that is good for half an hour or more: half the life of a key. */
+#define TICKET_LIFE_MAX_S 1799
 
 /* ---- settings that are refused -------------------------------------------------------------- */
 
@@ -178,9 +180,11 @@ static int share_tickets(WOLFSSL_CTX *c, const struct nj_tls_settings *set, stru
     if (rc != WOLFSSL_SUCCESS) {
         return nj_wolf_ctx_failed(err, "the ticket keys", (int) rc);
     }
-    if (set->ticket_lifetime_s > 0) {
-        (void) wolfSSL_CTX_set_TicketHint(c, (int) set->ticket_lifetime_s);
-        (void) wolfSSL_CTX_set_timeout(c, set->ticket_lifetime_s);
+    uint32_t life_s =
+        set->ticket_lifetime_s < TICKET_LIFE_MAX_S ? set->ticket_lifetime_s : TICKET_LIFE_MAX_S;
+    if (life_s > 0) {
+        (void) wolfSSL_CTX_set_TicketHint(c, (int) life_s);
+        (void) wolfSSL_CTX_set_timeout(c, life_s);
     }
     return NJ_OK;
 }
