@@ -23,15 +23,17 @@ static int open_registry(const struct nj_options *o, struct nj_error *err)
     return nj_registry_open((const char *const *) o->plugin_dirs, o->plugin_dirs_n, &registry, err);
 }
 
+/* Why the digest could not be taken: it names the missing plug-in. */
+static struct nj_error no_provider = NJ_ERROR_INIT;
+
 /* The digest of the configuration: hashed by the provider, since the core has no cryptography. */
 static int sha256(void *user, const void *data, size_t len, uint8_t *out)
 {
     const struct nj_options *o = user;
-    struct nj_error err = NJ_ERROR_INIT;
     const struct nj_tls_provider *p;
-    if (open_registry(o, &err) != NJ_OK ||
-        nj_registry_tls(registry, o->tls_provider, &p, &err) != NJ_OK) {
-        return NJ_E_NOT_FOUND; /* the start says why, when it looks for the provider itself */
+    if (open_registry(o, &no_provider) != NJ_OK ||
+        nj_registry_tls(registry, o->tls_provider, &p, &no_provider) != NJ_OK) {
+        return NJ_E_NOT_FOUND;
     }
     return p->crypto->hash(NJ_HASH_SHA256, data, len, out);
 }
@@ -52,7 +54,11 @@ static int load_options(const char *path, struct nj_options *o, struct nj_buf *w
     struct nj_buf messages;
     nj_buf_init(&messages, SIZE_MAX);
     int rc = nj_options_load(path, &hooks, o, &messages);
-    (void) nj_buf_append(rc == NJ_OK ? warnings : errors, messages.ptr, messages.len);
+    if (rc != NJ_OK && no_provider.text[0] != '\0') {
+        (void) nj_buf_puts(errors, no_provider.text);
+    } else {
+        (void) nj_buf_append(rc == NJ_OK ? warnings : errors, messages.ptr, messages.len);
+    }
     nj_buf_free(&messages);
     return rc;
 }

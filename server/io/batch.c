@@ -1,5 +1,7 @@
 #include "io/batch.h"
 
+#include <sched.h>
+
 #include "base/alloc.h"
 #include "io/worker.h"
 
@@ -47,28 +49,53 @@ uint8_t *nj_batch_reserve(struct nj_batch *b, size_t n)
     return p;
 }
 
+bool nj_batch_seal(struct nj_batch *b, uint64_t extra_weight)
+{
+    b->weight += extra_weight;
+    return b->len >= NJ_BATCH_ROOM;
+}
+
 static void push(struct nj_worker *w, uint16_t to)
 {
     struct nj_batch *b = w->open[to];
-    w->open[to] = NULL;
     b->weight += b->len;
+    b->handover = w->handovers;
     w->on_the_way[to] += b->weight;
-    nj_inbox_push(&w->set->at[to]->inbox, &b->item);
-}
-
-void nj_batch_seal(struct nj_worker *w, struct nj_batch *b, uint64_t extra_weight)
-{
-    b->weight += extra_weight;
-    if (b->len >= NJ_BATCH_ROOM) {
-        push(w, b->to);
-    }
+    nj_inbox_put(&w->set->at[to]->inbox, &b->item);
 }
 
 void nj_batch_hand_over(struct nj_worker *w)
 {
-    for (uint16_t i = 0; i < w->set->n; i++) {
+    uint16_t n = w->set->n;
+    bool any = false;
+    for (uint16_t i = 0; i < n; i++) {
+        any = any || w->open[i] != NULL;
+    }
+    if (!any) {
+        return;
+    }
+    w->handovers++;
+    for (uint16_t i = 0; i < n; i++) {
         if (w->open[i] != NULL) {
             push(w, i);
+        }
+    }
+    atomic_store_explicit(&w->handed_over, w->handovers, memory_order_release);
+    for (uint16_t i = 0; i < n; i++) {
+        if (w->open[i] != NULL) {
+            w->open[i] = NULL;
+            nj_inbox_ring(&w->set->at[i]->inbox);
+        }
+    }
+}
+
+void nj_batch_await(struct nj_worker *w, const struct nj_batch *b)
+{
+    struct nj_worker *src = w->set->at[b->from];
+    for (unsigned spins = 0;
+         atomic_load_explicit(&src->handed_over, memory_order_acquire) < b->handover; spins++) {
+        if (spins > 64) {
+            (void) sched_yield(); /* the source was put aside between two pushes */
         }
     }
 }

@@ -23,12 +23,16 @@ void nj_inbox_fini(struct nj_inbox *in)
     }
 }
 
-void nj_inbox_push(struct nj_inbox *in, struct nj_item *item)
+void nj_inbox_put(struct nj_inbox *in, struct nj_item *item)
 {
     struct nj_item *head = atomic_load_explicit(&in->head, memory_order_relaxed);
     do {
         item->next = head;
     } while (!atomic_compare_exchange_weak(&in->head, &head, item));
+}
+
+void nj_inbox_ring(struct nj_inbox *in)
+{
     if (atomic_load(&in->asleep) != 0 && atomic_exchange(&in->asleep, 0) != 0) {
         uint64_t one = 1;
         ssize_t n;
@@ -36,6 +40,12 @@ void nj_inbox_push(struct nj_inbox *in, struct nj_item *item)
             n = write(in->event_fd, &one, sizeof(one));
         } while (n < 0 && errno == EINTR);
     }
+}
+
+void nj_inbox_push(struct nj_inbox *in, struct nj_item *item)
+{
+    nj_inbox_put(in, item);
+    nj_inbox_ring(in);
 }
 
 struct nj_item *nj_inbox_take(struct nj_inbox *in)

@@ -30,7 +30,9 @@ struct nj_inbox {
 int nj_inbox_init(struct nj_inbox *in); /* NJ_OK or NJ_E_IO */
 void nj_inbox_fini(struct nj_inbox *in);
 
-/* Any thread. */
+/* Any thread.  push = put, and ring the bell of an owner that polls. */
+void nj_inbox_put(struct nj_inbox *in, struct nj_item *item);
+void nj_inbox_ring(struct nj_inbox *in);
 void nj_inbox_push(struct nj_inbox *in, struct nj_item *item);
 
 /* Owner: oldest first, all that is there now; NULL when empty. */

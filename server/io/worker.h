@@ -74,6 +74,8 @@ struct nj_worker {
     uint32_t free_slot;                                  /* index + 1; 0 none */
 
     struct nj_batch **open;        /* by destination */
+    uint64_t handovers;            /* begun */
+    _Atomic uint64_t handed_over;  /* atomic: complete, seen by destinations */
     struct nj_batch *spare;        /* empty batches at home */
     uint32_t spare_n;
     struct nj_item *_Atomic home;  /* batches coming back; any thread pushes */

@@ -336,6 +336,9 @@ static int prepare(struct server *s)
     struct nj_error err = NJ_ERROR_INIT;
     struct nj_startlog lines = { .server_id = s->hub.server_id };
     nj_startlog_begin(s->o, &lines);
+    for (size_t i = 0; i < s->o->ignored_n; i++) {
+        nj_log_warn("%s", s->o->ignored[i]);
+    }
     nj_registry_log_refused(s->reg);
     if (s->o->pid_file != NULL && nj_pid_file_write(s->o->pid_file, &err) != NJ_OK) {
         return fatal("", &err);

@@ -323,11 +323,15 @@ bool nj_delivery_to(void *user, struct nj_sub *sub, bool in_queue)
 void nj_delivery_end(struct nj_delivery *d)
 {
     struct nj_hub_worker *hw = nj_hub_worker_of(d->w);
+    bool full = false;
     for (uint16_t i = 0; i < hw->touched_n; i++) {
         struct nj_batch *b = d->w->open[hw->touched[i]];
-        nj_batch_seal(d->w, b, d->msg->size >= NJ_REF_MIN ? d->msg->size : 0);
+        full = nj_batch_seal(b, d->msg->size >= NJ_REF_MIN ? d->msg->size : 0) || full;
     }
     hw->touched_n = 0;
+    if (full) {
+        nj_batch_hand_over(d->w);
+    }
     nj_payload_unref(d->own);
 }
 
@@ -503,6 +507,7 @@ void nj_delivery_remove_done(struct nj_worker *w)
 void nj_delivery_run_batch(struct nj_worker *w, struct nj_item *item)
 {
     struct nj_batch *b = (struct nj_batch *) (void *) item;
+    nj_batch_await(w, b);
     nj_message_scope_enter();
     for (size_t off = 0; off < b->len;) {
         struct record *r = (struct record *) (void *) (b->bytes + off);

@@ -178,7 +178,9 @@ static int parse_pub(struct nj_parser *p, struct nj_event *ev)
         return fail(ev, NJ_PARSE_PUB_ARGS, 0, NULL);
     }
     ev->subject = a[0];
-    ev->reply = n == 3 ? a[1] : (struct nj_text){ NULL, 0 };
+    if (n == 3) {
+        ev->reply = a[1];
+    }
     ev->size_digits = a[n - 1];
     ev->hdr_len = 0;
     int64_t size = parse_size(ev->size_digits);
@@ -199,7 +201,9 @@ static int parse_hpub(struct nj_parser *p, struct nj_event *ev)
         return fail(ev, NJ_PARSE_HPUB_ARGS, 0, NULL);
     }
     ev->subject = a[0];
-    ev->reply = n == 4 ? a[1] : (struct nj_text){ NULL, 0 };
+    if (n == 4) {
+        ev->reply = a[1];
+    }
     ev->hdr_digits = a[n - 2];
     ev->size_digits = a[n - 1];
     int64_t hdr = parse_size(ev->hdr_digits);
@@ -225,7 +229,9 @@ static int parse_sub(struct nj_event *ev)
         return fail(ev, NJ_PARSE_SUB_ARGS, 0, NULL);
     }
     ev->subject = a[0];
-    ev->queue = n == 3 ? a[1] : (struct nj_text){ NULL, 0 };
+    if (n == 3) {
+        ev->queue = a[1];
+    }
     ev->sid = a[n - 1];
     return NJ_OK;
 }
@@ -238,7 +244,9 @@ static int parse_unsub(struct nj_event *ev)
         return fail(ev, NJ_PARSE_UNSUB_ARGS, 0, NULL);
     }
     ev->sid = a[0];
-    ev->max = n == 2 ? a[1] : (struct nj_text){ NULL, 0 };
+    if (n == 2) {
+        ev->max = a[1];
+    }
     return NJ_OK;
 }
 
@@ -251,6 +259,7 @@ static int finish_arg(struct nj_parser *p, const char *arg, size_t len, struct n
     ev->op = p->op;
     ev->headers = p->op_headers;
     ev->arg = (struct nj_text){ arg, (uint32_t) len };
+    ev->reply = ev->queue = ev->max = ev->hdr_digits = (struct nj_text){ NULL, 0 };
     ev->payload = NULL;
     ev->shared = NULL;
     p->stage = STAGE_START;
