@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "tests/abi/pair.h"
 #include "tests/unit/verdicts.h"
@@ -86,22 +85,11 @@ static const struct refusal *refusal_of(const struct scene *sc, const struct ver
     return NULL;
 }
 
-/* ---- results: shared, because each test runs in a process of its own -------------------------- */
+/* ---- results ---------------------------------------------------------------------------------- */
 
 enum cell { CELL_NOT_RUN = 0, CELL_NOT_APPLICABLE, CELL_AS_REFERENCE, CELL_NOT_PRESENTED };
 
-static uint8_t (*cells)[VERDICT_ROWS_MAX]; /* [scene][row] */
-
-static void cells_init(void)
-{
-    void *shared = mmap(NULL, SCENES_MAX * VERDICT_ROWS_MAX, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED) {
-        perror("mmap");
-        exit(EXIT_FAILURE);
-    }
-    cells = shared;
-}
+static uint8_t cells[SCENES_MAX][VERDICT_ROWS_MAX];
 
 /* ---- one handshake ---------------------------------------------------------------------------- */
 
@@ -431,16 +419,21 @@ int main(void)
         return 77;
     }
     verdict_rows_read();
-    cells_init();
     TCase *tc = tcase_create("verdicts");
     tcase_add_loop_test(tc, every_row_is_decided_as_by_the_reference, 0,
                         (int) scenes_n() * verdict_rows_n);
     tcase_add_test(tc, every_refusal_is_about_a_row_of_the_table);
     tcase_add_test(tc, no_row_is_left_out_for_want_of_a_presenter);
-    int rc = run_cases("verdicts", tc);
+    Suite *suite = suite_create("verdicts");
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK); /* the results are kept in memory */
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
     print_results();
     for (size_t i = 0; i < providers_n; i++) {
         nj_kit_provider_fini(&providers[i]);
     }
-    return rc;
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
