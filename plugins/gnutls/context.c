@@ -234,18 +234,17 @@ static int load_credentials(struct nj_tls_ctx *ctx, const struct nj_tls_settings
 /* ---- versions, suites, groups ---------------------------------------------------------------- */
 
 /* A version counts when it is in range and has a suite. */
-static bool version_wanted(const struct nj_tls_settings *set, bool is_1_3)
+static unsigned versions_wanted(const struct nj_tls_settings *set)
 {
-    uint16_t version = is_1_3 ? NJ_TLS_1_3 : NJ_TLS_1_2;
-    if (version < set->min_version || version > set->max_version) {
-        return false;
-    }
+    unsigned versions = 0;
     for (size_t i = 0; i < set->suites_n; i++) {
-        if (nj_gt_suite_is_1_3(set->suites[i]) == is_1_3) {
-            return true;
+        bool is_1_3 = nj_gt_suite_is_1_3(set->suites[i]);
+        uint16_t version = is_1_3 ? NJ_TLS_1_3 : NJ_TLS_1_2;
+        if (version >= set->min_version && version <= set->max_version) {
+            versions |= is_1_3 ? NJ_GT_1_3 : NJ_GT_1_2;
         }
     }
-    return false;
+    return versions;
 }
 
 static gnutls_pk_algorithm_t own_key_type(const struct nj_tls_ctx *ctx)
@@ -259,33 +258,22 @@ static gnutls_pk_algorithm_t own_key_type(const struct nj_tls_ctx *ctx)
 static int load_priorities(struct nj_tls_ctx *ctx, const struct nj_tls_settings *set,
                            struct nj_error *err)
 {
-    bool accepts = (set->role & NJ_TLS_ROLE_ACCEPT) != 0;
-    struct nj_gt_wish all = { .suites = ctx->suites,
-                              .suites_n = ctx->suites_n,
-                              .groups = ctx->groups,
-                              .groups_n = ctx->groups_n,
-                              .tls12 = version_wanted(set, false),
-                              .tls13 = version_wanted(set, true),
-                              .server = accepts };
-    if (!all.tls12 && !all.tls13) {
+    unsigned versions = versions_wanted(set);
+    if (versions == 0) {
         return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_NO_SUITE,
                                   "gnutls: no enabled cipher suite fits the TLS versions");
     }
-    int rc = nj_gt_priority_new(&all, &ctx->prio, err);
-    if (rc < 0 || !accepts) {
+    int rc = nj_gt_priority_new(ctx, versions, GNUTLS_PK_UNKNOWN, &ctx->prio, err);
+    if (rc < 0 || (ctx->role & NJ_TLS_ROLE_ACCEPT) == 0) {
         return rc;
     }
-    struct nj_gt_wish only_12 = all;
-    only_12.tls13 = false;
-    only_12.key = own_key_type(ctx);
-    if (all.tls12 && nj_gt_priority_new(&only_12, &ctx->prio_12, NULL) < 0) {
-        only_12.key = GNUTLS_PK_UNKNOWN; /* no suite fits the key: let the handshake say so */
-        rc = nj_gt_priority_new(&only_12, &ctx->prio_12, err);
+    if ((versions & NJ_GT_1_2) != 0 &&
+        nj_gt_priority_new(ctx, NJ_GT_1_2, own_key_type(ctx), &ctx->prio_12, NULL) < 0) {
+        /* no suite fits the key: let the handshake say so */
+        rc = nj_gt_priority_new(ctx, NJ_GT_1_2, GNUTLS_PK_UNKNOWN, &ctx->prio_12, err);
     }
-    struct nj_gt_wish only_13 = all;
-    only_13.tls12 = false;
-    if (rc == NJ_OK && all.tls13) {
-        rc = nj_gt_priority_new(&only_13, &ctx->prio_13, err);
+    if (rc == NJ_OK && (versions & NJ_GT_1_3) != 0) {
+        rc = nj_gt_priority_new(ctx, NJ_GT_1_3, GNUTLS_PK_UNKNOWN, &ctx->prio_13, err);
     }
     return rc;
 }

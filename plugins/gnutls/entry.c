@@ -2,17 +2,18 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
-#if defined(__aarch64__) && defined(__linux__)
-#include <sys/auxv.h>
-#endif
+#include <gnutls/crypto.h>
 
 #ifndef NJ_VERSION
 #define NJ_VERSION "0.1.0"
 #endif
 
 #define OLDEST_LIBRARY "3.7.2" /* tls-exporter channel binding */
+#define ED25519_LEN 32
+#define ED25519_SIG_LEN 64
 
 const struct nj_host *nj_gt_host;
 
@@ -36,7 +37,7 @@ static time_t host_time(time_t *t)
     return (time_t) now_s;
 }
 
-static int init(const struct nj_host *host, struct nj_error *err)
+int nj_gt_init(const struct nj_host *host, struct nj_error *err)
 {
     if (!NJ_FIELD(struct nj_host, host, now_s)) {
         return nj_error_set(err, NJ_E_ABI, "gnutls: host table of %u bytes, %zu are needed",
@@ -57,84 +58,135 @@ static int init(const struct nj_host *host, struct nj_error *err)
     return NJ_OK;
 }
 
-static void fini(void)
+void nj_gt_fini(void)
 {
     gnutls_global_set_time_function(time);
     gnutls_global_deinit();
 }
 
-static void about(struct nj_tls_about *out)
+/* ---- primitives ------------------------------------------------------------------------------ */
+
+static int result(int lib_code)
 {
-    struct nj_tls_about a = { .size = out->size < sizeof(a) ? out->size : (uint32_t) sizeof(a) };
-    a.lib_name = "GnuTLS";
-    a.lib_version = gnutls_check_version(NULL);
-    a.lib_compiled = GNUTLS_VERSION;
-    a.fips =
-        gnutls_fips140_mode_enabled() ? "fips-build, mode on (certificate not asserted)" : "none";
-    a.suites = nj_gt_suites_list(&a.suites_n);
-    a.groups = nj_gt_groups_list(&a.groups_n);
-    memcpy(out, &a, a.size); /* refuse_alerts: none listed = all can be sent */
+    return lib_code < 0 ? NJ_E_FAILED : NJ_OK;
 }
 
-static bool has_aes_instructions(void)
+/* Move what GnuTLS allocated into a buffer of exactly `len` bytes. */
+static int take(gnutls_datum_t *from, uint8_t *out, size_t len)
 {
-#if defined(__x86_64__) || defined(__i386__)
-    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
-#elif defined(__aarch64__) && defined(__linux__)
-    return (getauxval(AT_HWCAP) & (1UL << 3)) != 0; /* HWCAP_AES */
-#else
-    return false;
-#endif
+    int rc = from->size == len ? 0 : GNUTLS_E_INTERNAL_ERROR;
+    if (rc == 0) {
+        memcpy(out, from->data, len);
+    }
+    gnutls_free(from->data);
+    return rc;
 }
 
-static uint64_t caps(void)
+static int hash(uint32_t alg, const void *data, size_t len, uint8_t *out)
 {
-    uint64_t bits = NJ_TLS_CAP_STAPLE | NJ_TLS_CAP_TICKETS | NJ_TLS_CAP_RESUME_KEEPS_CERT |
-                    NJ_TLS_CAP_SERVER_PREFERENCE | NJ_TLS_CAP_GROUP_ORDER | NJ_TLS_CAP_GROUPS_1_2 |
-                    NJ_TLS_CAP_ALPN;
-    size_t n = 0;
-    const uint16_t *suites = nj_gt_suites_list(&n);
-    for (size_t i = 0; i < n; i++) {
-        bits |= nj_gt_suite_is_1_3(suites[i]) ? NJ_TLS_CAP_TLS13 | NJ_TLS_CAP_KEY_UPDATE
-                                              : NJ_TLS_CAP_TLS12;
+    switch (alg) {
+    case NJ_HASH_SHA1:
+        return result(gnutls_hash_fast(GNUTLS_DIG_SHA1, data, len, out));
+    case NJ_HASH_SHA256:
+        return result(gnutls_hash_fast(GNUTLS_DIG_SHA256, data, len, out));
+    default:
+        return NJ_E_UNSUPPORTED;
     }
-    if (gnutls_fips140_mode_enabled()) {
-        bits |= NJ_TLS_CAP_FIPS_ACTIVE;
-    }
-    if (has_aes_instructions()) {
-        bits |= NJ_TLS_CAP_AES_ASM;
-    }
-    return bits;
 }
 
-static const struct nj_tls_provider provider = {
-    .size = sizeof(struct nj_tls_provider),
-    .init = init,
-    .fini = fini,
-    .about = about,
-    .caps = caps,
-    .ctx_new = nj_gt_ctx_new,
-    .ctx_ref = nj_gt_ctx_ref,
-    .ctx_unref = nj_gt_ctx_unref,
-    .accept = nj_gt_accept,
-    .dial = nj_gt_dial,
-    .handshake = nj_gt_handshake,
-    .open = nj_gt_open,
-    .has_plain = nj_gt_has_plain,
-    .seal = nj_gt_seal,
-    .close_notify = nj_gt_close_notify,
-    .abort = nj_gt_abort,
-    .in_eof = nj_gt_in_eof,
-    .info = nj_gt_info,
-    .peer_chain = nj_gt_peer_chain,
-    .drop_peer = nj_gt_drop_peer,
-    .error = nj_gt_error,
-    .free = nj_gt_free,
-    .verify_chain = nj_gt_verify_chain,
-    .crypto = &nj_gt_crypto,
-    .key_update = nj_gt_key_update,
-    .peer_staple = nj_gt_peer_staple,
+static int random_bytes(uint8_t *out, size_t len)
+{
+    return result(gnutls_rnd(GNUTLS_RND_RANDOM, out, len));
+}
+
+static int ed25519_verify(const uint8_t pub[ED25519_LEN], const void *msg, size_t len,
+                          const uint8_t sig[ED25519_SIG_LEN])
+{
+    gnutls_pubkey_t key = NULL;
+    gnutls_datum_t x = nj_gt_datum(pub, ED25519_LEN);
+    gnutls_datum_t data = nj_gt_datum(msg, len);
+    gnutls_datum_t signature = nj_gt_datum(sig, ED25519_SIG_LEN);
+    if (len > UINT32_MAX || gnutls_pubkey_init(&key) < 0) {
+        return NJ_E_FAILED;
+    }
+    int rc = gnutls_pubkey_import_ecc_raw(key, GNUTLS_ECC_CURVE_ED25519, &x, NULL);
+    if (rc >= 0) {
+        rc = gnutls_pubkey_verify_data2(key, GNUTLS_SIGN_EDDSA_ED25519, 0, &data, &signature);
+    }
+    gnutls_pubkey_deinit(key);
+    return result(rc);
+}
+
+/* The seed in the PKCS#8 wrapping of RFC 8410 7: the import computes the public half. */
+static int key_from_seed(const uint8_t seed[ED25519_LEN], gnutls_privkey_t *key_out)
+{
+    static const uint8_t head[] = { 0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06,
+                                    0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20 };
+    uint8_t der[sizeof(head) + ED25519_LEN];
+    gnutls_datum_t in = { der, sizeof(der) };
+    gnutls_privkey_t key = NULL;
+    memcpy(der, head, sizeof(head));
+    memcpy(der + sizeof(head), seed, ED25519_LEN);
+    int rc = gnutls_privkey_init(&key);
+    if (rc >= 0) {
+        rc = gnutls_privkey_import_x509_raw(key, &in, GNUTLS_X509_FMT_DER, NULL, 0);
+    }
+    nj_gt_host->wipe(der, sizeof(der));
+    if (rc < 0) {
+        gnutls_privkey_deinit(key);
+        return NJ_E_FAILED;
+    }
+    *key_out = key;
+    return NJ_OK;
+}
+
+static int ed25519_sign(const uint8_t seed[ED25519_LEN], const void *msg, size_t len,
+                        uint8_t sig_out[ED25519_SIG_LEN])
+{
+    gnutls_privkey_t key = NULL;
+    gnutls_datum_t data = nj_gt_datum(msg, len);
+    gnutls_datum_t sig = { NULL, 0 };
+    if (len > UINT32_MAX || key_from_seed(seed, &key) < 0) {
+        return NJ_E_FAILED;
+    }
+    int rc = gnutls_privkey_sign_data2(key, GNUTLS_SIGN_EDDSA_ED25519, 0, &data, &sig);
+    rc = rc < 0 ? rc : take(&sig, sig_out, ED25519_SIG_LEN);
+    gnutls_privkey_deinit(key);
+    return result(rc);
+}
+
+static int ed25519_public(const uint8_t seed[ED25519_LEN], uint8_t pub_out[ED25519_LEN])
+{
+    gnutls_privkey_t key = NULL;
+    gnutls_pubkey_t pub = NULL;
+    gnutls_datum_t x = { NULL, 0 };
+    gnutls_ecc_curve_t curve = GNUTLS_ECC_CURVE_INVALID;
+    if (key_from_seed(seed, &key) < 0) {
+        return NJ_E_FAILED;
+    }
+    int rc = gnutls_pubkey_init(&pub);
+    if (rc >= 0) {
+        rc = gnutls_pubkey_import_privkey(pub, key, 0, 0);
+    }
+    if (rc >= 0) {
+        rc = gnutls_pubkey_export_ecc_raw2(pub, &curve, &x, NULL, 0);
+    }
+    rc = rc < 0 ? rc : take(&x, pub_out, ED25519_LEN);
+    gnutls_pubkey_deinit(pub);
+    gnutls_privkey_deinit(key);
+    return result(rc);
+}
+
+const struct nj_tls_crypto nj_gt_crypto = {
+    .size = sizeof(struct nj_tls_crypto),
+    .hash = hash,
+    .random = random_bytes,
+    .ed25519_verify = ed25519_verify,
+    .ed25519_sign = ed25519_sign,
+    .ed25519_public = ed25519_public,
 };
+
+/* ---- the door -------------------------------------------------------------------------------- */
 
 static const struct nj_plugin plugin = {
     .magic = NJ_PLUGIN_MAGIC,
@@ -144,7 +196,7 @@ static const struct nj_plugin plugin = {
     .kind = NJ_PLUGIN_TLS,
     .name = "gnutls",
     .version = NJ_VERSION,
-    .iface = &provider,
+    .iface = &nj_gt_provider,
 };
 
 const struct nj_plugin *nj_plugin_v1(void)

@@ -1,13 +1,12 @@
 /*
  * internal.h: what the files of the GnuTLS provider share.  Nothing here leaves the shared object.
  *
- *   entry.c    the door, init and fini, about and capabilities, the table of operations
- *   suites.c   IANA numbers to GnuTLS names: cipher suites, groups, priority strings
+ *   entry.c    the door, init and fini; hashes, random bytes, Ed25519
+ *   suites.c   what the library can; IANA numbers to GnuTLS names, priority strings
  *   context.c  settings to credentials, priorities, tickets
- *   session.c  handshake, records, closing
+ *   session.c  handshake, records, closing; the table of operations
  *   verify.c   the chain check and the server's verify hook
  *   errors.c   GnuTLS numbers to classes, alerts and words
- *   crypto.c   hashes, random bytes, Ed25519
  */
 #ifndef NJ_GNUTLS_INTERNAL_H
 #define NJ_GNUTLS_INTERNAL_H
@@ -46,6 +45,11 @@ static inline gnutls_datum_t nj_gt_datum(const void *bytes, size_t len)
     return (gnutls_datum_t){ alias.out, (unsigned) len };
 }
 
+/* ---- entry.c --------------------------------------------------------------------------------- */
+
+int nj_gt_init(const struct nj_host *host, struct nj_error *err);
+void nj_gt_fini(void);
+extern const struct nj_tls_crypto nj_gt_crypto;
 void nj_gt_log(uint32_t level, const char *fmt, ...) NJ_PRINTF(2, 3);
 
 /* ---- suites.c -------------------------------------------------------------------------------- */
@@ -59,9 +63,8 @@ struct nj_gt_suite {
 
 /* Ask the loaded library what it has.  Called by init(). */
 void nj_gt_suites_probe(void);
-/* All that the loaded library can do; static. */
-const uint16_t *nj_gt_suites_list(size_t *n_out);
-const uint16_t *nj_gt_groups_list(size_t *n_out);
+void nj_gt_about(struct nj_tls_about *out);
+uint64_t nj_gt_caps(void);
 /* NULL when the library lacks it. */
 const struct nj_gt_suite *nj_gt_suite_find(uint16_t id);
 bool nj_gt_group_known(uint16_t id);
@@ -71,20 +74,14 @@ bool nj_gt_suite_is_1_3(uint16_t id);
 uint16_t nj_gt_suite_of(gnutls_session_t tls);
 uint16_t nj_gt_group_of(gnutls_session_t tls);
 
-/* Which part of the settings a priority is for. */
-struct nj_gt_wish {
-    const uint16_t *suites;
-    size_t suites_n;
-    const uint16_t *groups;
-    size_t groups_n;
-    bool tls12;
-    bool tls13;
-    bool server;
-    gnutls_pk_algorithm_t key; /* own key: leave out TLS 1.2 suites that it cannot serve;
-                                  GNUTLS_PK_UNKNOWN = keep all */
-};
-int nj_gt_priority_new(const struct nj_gt_wish *wish, gnutls_priority_t *prio_out,
-                       struct nj_error *err);
+#define NJ_GT_1_2 1U
+#define NJ_GT_1_3 2U
+/*
+ * The context's suites and groups of these versions.  `key` is the server's own key, whose TLS 1.2
+ * suites alone are taken; GNUTLS_PK_UNKNOWN: all.
+ */
+int nj_gt_priority_new(const struct nj_tls_ctx *ctx, unsigned versions, gnutls_pk_algorithm_t key,
+                       gnutls_priority_t *prio_out, struct nj_error *err);
 
 /* ---- context.c ------------------------------------------------------------------------------- */
 
@@ -145,26 +142,7 @@ struct nj_tls_session {
     bool peer_dropped;
 };
 
-/* The slots of struct nj_tls_provider; the contracts are in tls.h. */
-int nj_gt_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_session **sess_out,
-                 struct nj_error *err);
-int nj_gt_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
-               struct nj_tls_session **sess_out, struct nj_error *err);
-int nj_gt_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out);
-int nj_gt_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, size_t cap,
-               size_t *n_out, struct nj_sink *out);
-size_t nj_gt_has_plain(struct nj_tls_session *s);
-int nj_gt_seal(struct nj_tls_session *s, const uint8_t *src, size_t len, struct nj_sink *out);
-int nj_gt_close_notify(struct nj_tls_session *s, struct nj_sink *out);
-int nj_gt_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out);
-int nj_gt_in_eof(struct nj_tls_session *s);
-int nj_gt_key_update(struct nj_tls_session *s, struct nj_sink *out);
-void nj_gt_info(struct nj_tls_session *s, struct nj_tls_info *out);
-size_t nj_gt_peer_chain(struct nj_tls_session *s, struct nj_span *out, size_t max);
-void nj_gt_drop_peer(struct nj_tls_session *s);
-int nj_gt_peer_staple(struct nj_tls_session *s, struct nj_span *out);
-void nj_gt_error(struct nj_tls_session *s, struct nj_error *out);
-void nj_gt_free(struct nj_tls_session *s);
+extern const struct nj_tls_provider nj_gt_provider;
 
 /* ---- verify.c -------------------------------------------------------------------------------- */
 
@@ -191,9 +169,5 @@ void nj_gt_fail_lib(struct nj_tls_session *s, int lib_code);
 /* Words and alert for a class that the chain check found. */
 const char *nj_gt_class_text(uint32_t cls);
 int32_t nj_gt_class_alert(uint32_t cls, bool dialled);
-
-/* ---- crypto.c -------------------------------------------------------------------------------- */
-
-extern const struct nj_tls_crypto nj_gt_crypto;
 
 #endif

@@ -120,7 +120,7 @@ static int after_client_hello(gnutls_session_t tls)
     return gnutls_priority_set(tls, prio);
 }
 
-void nj_gt_free(struct nj_tls_session *s)
+static void session_free(struct nj_tls_session *s)
 {
     if (s == NULL) {
         return;
@@ -173,15 +173,15 @@ static int session_done(struct nj_tls_session *s, int lib_code, struct nj_tls_se
                         struct nj_error *err)
 {
     if (lib_code < 0) {
-        nj_gt_free(s);
+        session_free(s);
         return nj_gt_error_lib(err, lib_code);
     }
     *sess_out = s;
     return NJ_OK;
 }
 
-int nj_gt_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_session **sess_out,
-                 struct nj_error *err)
+static int session_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_session **sess_out,
+                          struct nj_error *err)
 {
     static const gnutls_certificate_request_t requests[] = {
         [NJ_TLS_VERIFY_NONE] = GNUTLS_CERT_IGNORE,
@@ -219,8 +219,8 @@ static size_t sni_len(const char *name)
     return len > 0 && name[len - 1] == '.' ? len - 1 : len;
 }
 
-int nj_gt_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
-               struct nj_tls_session **sess_out, struct nj_error *err)
+static int session_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
+                        struct nj_tls_session **sess_out, struct nj_error *err)
 {
     (void) resume; /* session_export() is not offered, so there is nothing to resume from */
     if ((ctx->role & NJ_TLS_ROLE_DIAL) == 0) {
@@ -301,7 +301,7 @@ static int finish_handshake(struct nj_tls_session *s)
     return NJ_OK;
 }
 
-int nj_gt_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out)
+static int session_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out)
 {
     if (s->phase != NJ_GT_HANDSHAKE) {
         return s->phase == NJ_GT_OPEN ? NJ_OK : NJ_E_FAILED;
@@ -358,8 +358,8 @@ static int open_records(struct nj_tls_session *s, uint8_t *dst, size_t cap, size
     return *n_out > 0 ? NJ_OK : NJ_NEED_IN;
 }
 
-int nj_gt_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, size_t cap,
-               size_t *n_out, struct nj_sink *out)
+static int session_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, size_t cap,
+                        size_t *n_out, struct nj_sink *out)
 {
     *n_out = 0;
     if (s->phase != NJ_GT_OPEN || s->close_seen) {
@@ -372,7 +372,7 @@ int nj_gt_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, siz
     return rc;
 }
 
-size_t nj_gt_has_plain(struct nj_tls_session *s)
+static size_t session_has_plain(struct nj_tls_session *s)
 {
     return s->phase == NJ_GT_OPEN ? gnutls_record_check_pending(s->tls) : 0;
 }
@@ -392,7 +392,8 @@ static int seal_records(struct nj_tls_session *s, const uint8_t *src, size_t len
     return NJ_OK;
 }
 
-int nj_gt_seal(struct nj_tls_session *s, const uint8_t *src, size_t len, struct nj_sink *out)
+static int session_seal(struct nj_tls_session *s, const uint8_t *src, size_t len,
+                        struct nj_sink *out)
 {
     if (s->phase != NJ_GT_OPEN || s->close_sent) {
         nj_gt_fail(s, NJ_CLASS_INTERNAL, NJ_ALERT_NONE, "tls: protocol is shutdown");
@@ -404,7 +405,7 @@ int nj_gt_seal(struct nj_tls_session *s, const uint8_t *src, size_t len, struct 
     return rc;
 }
 
-int nj_gt_key_update(struct nj_tls_session *s, struct nj_sink *out)
+static int session_key_update(struct nj_tls_session *s, struct nj_sink *out)
 {
     if (s->phase != NJ_GT_OPEN) {
         return NJ_E_FAILED;
@@ -421,7 +422,7 @@ int nj_gt_key_update(struct nj_tls_session *s, struct nj_sink *out)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-int nj_gt_close_notify(struct nj_tls_session *s, struct nj_sink *out)
+static int session_close_notify(struct nj_tls_session *s, struct nj_sink *out)
 {
     if (s->phase != NJ_GT_OPEN || s->close_sent) {
         /* before the end of the handshake there is nothing to close */
@@ -435,7 +436,7 @@ int nj_gt_close_notify(struct nj_tls_session *s, struct nj_sink *out)
     return rc;
 }
 
-int nj_gt_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
+static int session_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
 {
     if (s->phase == NJ_GT_FAILED) {
         return NJ_E_FAILED;
@@ -448,7 +449,7 @@ int nj_gt_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
     return NJ_OK;
 }
 
-int nj_gt_in_eof(struct nj_tls_session *s)
+static int session_in_eof(struct nj_tls_session *s)
 {
     if (s->close_seen) {
         return NJ_E_CLOSED;
@@ -494,7 +495,7 @@ static void fill_names(struct nj_tls_session *s, struct nj_tls_info *info)
     }
 }
 
-void nj_gt_info(struct nj_tls_session *s, struct nj_tls_info *out)
+static void session_info(struct nj_tls_session *s, struct nj_tls_info *out)
 {
     struct nj_tls_info info = { .size = out->size < sizeof(info) ? out->size : sizeof(info) };
     info.version = nj_gt_version_of(s->tls);
@@ -508,7 +509,7 @@ void nj_gt_info(struct nj_tls_session *s, struct nj_tls_info *out)
     memcpy(out, &info, info.size);
 }
 
-size_t nj_gt_peer_chain(struct nj_tls_session *s, struct nj_span *out, size_t max)
+static size_t session_peer_chain(struct nj_tls_session *s, struct nj_span *out, size_t max)
 {
     unsigned n = 0;
     const gnutls_datum_t *peers = gnutls_certificate_get_peers(s->tls, &n);
@@ -522,12 +523,12 @@ size_t nj_gt_peer_chain(struct nj_tls_session *s, struct nj_span *out, size_t ma
 }
 
 /* GnuTLS offers no way to free the chain alone; it goes with the session. */
-void nj_gt_drop_peer(struct nj_tls_session *s)
+static void session_drop_peer(struct nj_tls_session *s)
 {
     s->peer_dropped = true;
 }
 
-int nj_gt_peer_staple(struct nj_tls_session *s, struct nj_span *out)
+static int session_peer_staple(struct nj_tls_session *s, struct nj_span *out)
 {
     gnutls_datum_t staple = { NULL, 0 };
     *out = (struct nj_span){ NULL, 0 };
@@ -537,7 +538,7 @@ int nj_gt_peer_staple(struct nj_tls_session *s, struct nj_span *out)
     return NJ_OK;
 }
 
-void nj_gt_error(struct nj_tls_session *s, struct nj_error *out)
+static void session_error(struct nj_tls_session *s, struct nj_error *out)
 {
     struct nj_error none = NJ_ERROR_INIT;
     const struct nj_error *from = s->fail != NULL ? s->fail : &none;
@@ -545,3 +546,34 @@ void nj_gt_error(struct nj_tls_session *s, struct nj_error *out)
     memcpy(out, from, size);
     out->size = size;
 }
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+const struct nj_tls_provider nj_gt_provider = {
+    .size = sizeof(struct nj_tls_provider),
+    .init = nj_gt_init,
+    .fini = nj_gt_fini,
+    .about = nj_gt_about,
+    .caps = nj_gt_caps,
+    .ctx_new = nj_gt_ctx_new,
+    .ctx_ref = nj_gt_ctx_ref,
+    .ctx_unref = nj_gt_ctx_unref,
+    .accept = session_accept,
+    .dial = session_dial,
+    .handshake = session_handshake,
+    .open = session_open,
+    .has_plain = session_has_plain,
+    .seal = session_seal,
+    .close_notify = session_close_notify,
+    .abort = session_abort,
+    .in_eof = session_in_eof,
+    .info = session_info,
+    .peer_chain = session_peer_chain,
+    .drop_peer = session_drop_peer,
+    .error = session_error,
+    .free = session_free,
+    .verify_chain = nj_gt_verify_chain,
+    .crypto = &nj_gt_crypto,
+    .key_update = session_key_update,
+    .peer_staple = session_peer_staple,
+};

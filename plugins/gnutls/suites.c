@@ -3,6 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 /*
  * Every suite that the server has a name for.  GnuTLS names suites by their parts, and in TLS 1.3
  * by the cipher alone.
@@ -67,11 +71,11 @@ struct words {
     bool full;
 };
 
-/* Append ":+prefixNAME"; GnuTLS takes a word that comes again for nothing new. */
+/* Append a word; GnuTLS takes a word that comes again for nothing new. */
 static void words_add(struct words *w, const char *prefix, const char *name)
 {
     char word[64];
-    int n = snprintf(word, sizeof(word), ":+%s%s", prefix, name);
+    int n = snprintf(word, sizeof(word), "%s%s", prefix, name);
     if (n < 0 || (size_t) n >= sizeof(word) || w->len + (size_t) n + 1 > sizeof(w->text)) {
         w->full = true;
         return;
@@ -83,10 +87,10 @@ static void words_add(struct words *w, const char *prefix, const char *name)
 static void words_add_suite(struct words *w, const struct nj_gt_suite *suite)
 {
     const char *mac = suite->mac == GNUTLS_MAC_AEAD ? "AEAD" : gnutls_mac_get_name(suite->mac);
-    words_add(w, "", gnutls_cipher_get_name(suite->cipher));
-    words_add(w, "", mac);
+    words_add(w, ":+", gnutls_cipher_get_name(suite->cipher));
+    words_add(w, ":+", mac);
     if (suite->kx != GNUTLS_KX_UNKNOWN) {
-        words_add(w, "", gnutls_kx_get_name(suite->kx));
+        words_add(w, ":+", gnutls_kx_get_name(suite->kx));
     }
 }
 
@@ -104,56 +108,51 @@ static bool key_fits(gnutls_pk_algorithm_t key, gnutls_kx_algorithm_t kx)
     }
 }
 
-static bool suite_wanted(const struct nj_gt_wish *wish, const struct nj_gt_suite *suite)
-{
-    if (suite->kx == GNUTLS_KX_UNKNOWN) {
-        return wish->tls13;
-    }
-    return wish->tls12 && key_fits(wish->key, suite->kx);
-}
-
-static void words_build(struct words *w, const struct nj_gt_wish *wish)
+static void words_build(struct words *w, const struct nj_tls_ctx *ctx, unsigned versions,
+                        gnutls_pk_algorithm_t key)
 {
     w->len = (size_t) snprintf(w->text, sizeof(w->text), "NONE");
     w->full = false;
-    if (wish->tls13) {
-        words_add(w, "", "VERS-TLS1.3");
+    if ((versions & NJ_GT_1_3) != 0) {
+        words_add(w, ":+", "VERS-TLS1.3");
     }
-    if (wish->tls12) {
-        words_add(w, "", "VERS-TLS1.2");
+    if ((versions & NJ_GT_1_2) != 0) {
+        words_add(w, ":+", "VERS-TLS1.2");
     }
-    for (size_t i = 0; i < wish->suites_n; i++) {
-        const struct nj_gt_suite *suite = nj_gt_suite_find(wish->suites[i]);
-        if (suite != NULL && suite_wanted(wish, suite)) {
+    for (size_t i = 0; i < ctx->suites_n; i++) {
+        const struct nj_gt_suite *suite = nj_gt_suite_find(ctx->suites[i]);
+        bool is_1_3 = suite->kx == GNUTLS_KX_UNKNOWN;
+        if ((versions & (is_1_3 ? NJ_GT_1_3 : NJ_GT_1_2)) != 0 &&
+            (is_1_3 || key_fits(key, suite->kx))) {
             words_add_suite(w, suite);
         }
     }
-    for (size_t i = 0; i < wish->groups_n; i++) {
+    for (size_t i = 0; i < ctx->groups_n; i++) {
         for (size_t g = 0; g < GROUPS_N; g++) {
-            if (all_groups[g].id == wish->groups[i]) {
-                words_add(w, "GROUP-", all_groups[g].name);
+            if (all_groups[g].id == ctx->groups[i]) {
+                words_add(w, ":+GROUP-", all_groups[g].name);
             }
         }
     }
-    words_add(w, "", "SIGN-ALL");
-    words_add(w, "", "COMP-NULL");
-    words_add(w, "", "CTYPE-X509");
+    words_add(w, ":+", "SIGN-ALL");
+    words_add(w, ":+", "COMP-NULL");
+    words_add(w, ":+", "CTYPE-X509");
+    if ((ctx->role & NJ_TLS_ROLE_ACCEPT) != 0) {
+        words_add(w, ":", "%SERVER_PRECEDENCE");
+    }
 }
 
-int nj_gt_priority_new(const struct nj_gt_wish *wish, gnutls_priority_t *prio_out,
-                       struct nj_error *err)
+int nj_gt_priority_new(const struct nj_tls_ctx *ctx, unsigned versions, gnutls_pk_algorithm_t key,
+                       gnutls_priority_t *prio_out, struct nj_error *err)
 {
-    struct words w = { .len = 0 };
-    const char *at = NULL;
-    char text[sizeof(w.text) + 32];
-    words_build(&w, wish);
-    (void) snprintf(text, sizeof(text), "%s%s", w.text, wish->server ? ":%SERVER_PRECEDENCE" : "");
-    int rc = w.full ? GNUTLS_E_SHORT_MEMORY_BUFFER : gnutls_priority_init(prio_out, text, &at);
+    struct words w;
+    words_build(&w, ctx, versions, key);
+    int rc = w.full ? GNUTLS_E_SHORT_MEMORY_BUFFER : gnutls_priority_init(prio_out, w.text, NULL);
     if (rc < 0) {
         return nj_error_set_class(err, NJ_E_UNSUPPORTED, NJ_CLASS_UNSUPPORTED,
                                   "gnutls: cipher suites and groups are refused by the library: %s"
                                   " (%s)",
-                                  gnutls_strerror(rc), text);
+                                  gnutls_strerror(rc), w.text);
     }
     return NJ_OK;
 }
@@ -170,9 +169,9 @@ static bool suite_works(const struct nj_gt_suite *suite)
                     suite->kx == GNUTLS_KX_UNKNOWN ? 3 : 2);
     w.len = strlen(w.text);
     words_add_suite(&w, suite);
-    words_add(&w, "", "GROUP-ALL");
-    words_add(&w, "", "SIGN-ALL");
-    words_add(&w, "", "CTYPE-X509");
+    words_add(&w, ":+", "GROUP-ALL");
+    words_add(&w, ":+", "SIGN-ALL");
+    words_add(&w, ":+", "CTYPE-X509");
     if (gnutls_priority_init(&prio, w.text, NULL) < 0) {
         return false;
     }
@@ -187,8 +186,7 @@ static bool suite_works(const struct nj_gt_suite *suite)
 
 void nj_gt_suites_probe(void)
 {
-    have_suites_n = 0;
-    have_groups_n = 0;
+    have_suites_n = have_groups_n = 0;
     for (size_t i = 0; i < SUITES_N; i++) {
         if (suite_works(&all_suites[i])) {
             have_suites[have_suites_n++] = all_suites[i].id;
@@ -199,18 +197,6 @@ void nj_gt_suites_probe(void)
             have_groups[have_groups_n++] = all_groups[i].id;
         }
     }
-}
-
-const uint16_t *nj_gt_suites_list(size_t *n_out)
-{
-    *n_out = have_suites_n;
-    return have_suites;
-}
-
-const uint16_t *nj_gt_groups_list(size_t *n_out)
-{
-    *n_out = have_groups_n;
-    return have_groups;
 }
 
 bool nj_gt_in_list(const uint16_t *list, size_t n, uint16_t id)
@@ -225,11 +211,8 @@ bool nj_gt_in_list(const uint16_t *list, size_t n, uint16_t id)
 
 const struct nj_gt_suite *nj_gt_suite_find(uint16_t id)
 {
-    if (!nj_gt_in_list(have_suites, have_suites_n, id)) {
-        return NULL;
-    }
     for (size_t i = 0; i < SUITES_N; i++) {
-        if (all_suites[i].id == id) {
+        if (all_suites[i].id == id && nj_gt_in_list(have_suites, have_suites_n, id)) {
             return &all_suites[i];
         }
     }
@@ -244,6 +227,50 @@ bool nj_gt_group_known(uint16_t id)
 bool nj_gt_suite_is_1_3(uint16_t id)
 {
     return id >= 0x1301 && id <= 0x13ff;
+}
+
+void nj_gt_about(struct nj_tls_about *out)
+{
+    struct nj_tls_about a = { .size = out->size < sizeof(a) ? out->size : (uint32_t) sizeof(a) };
+    a.lib_name = "GnuTLS";
+    a.lib_version = gnutls_check_version(NULL);
+    a.lib_compiled = GNUTLS_VERSION;
+    a.fips =
+        gnutls_fips140_mode_enabled() ? "fips-build, mode on (certificate not asserted)" : "none";
+    a.suites = have_suites;
+    a.suites_n = have_suites_n;
+    a.groups = have_groups;
+    a.groups_n = have_groups_n;
+    memcpy(out, &a, a.size); /* refuse_alerts: none listed = all can be sent */
+}
+
+static bool has_aes_instructions(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+#elif defined(__aarch64__) && defined(__linux__)
+    return (getauxval(AT_HWCAP) & (1UL << 3)) != 0; /* HWCAP_AES */
+#else
+    return false;
+#endif
+}
+
+uint64_t nj_gt_caps(void)
+{
+    uint64_t bits = NJ_TLS_CAP_STAPLE | NJ_TLS_CAP_TICKETS | NJ_TLS_CAP_RESUME_KEEPS_CERT |
+                    NJ_TLS_CAP_SERVER_PREFERENCE | NJ_TLS_CAP_GROUP_ORDER | NJ_TLS_CAP_GROUPS_1_2 |
+                    NJ_TLS_CAP_ALPN;
+    for (size_t i = 0; i < have_suites_n; i++) {
+        bits |= nj_gt_suite_is_1_3(have_suites[i]) ? NJ_TLS_CAP_TLS13 | NJ_TLS_CAP_KEY_UPDATE
+                                                   : NJ_TLS_CAP_TLS12;
+    }
+    if (gnutls_fips140_mode_enabled()) {
+        bits |= NJ_TLS_CAP_FIPS_ACTIVE;
+    }
+    if (has_aes_instructions()) {
+        bits |= NJ_TLS_CAP_AES_ASM;
+    }
+    return bits;
 }
 
 /* ---- what was negotiated --------------------------------------------------------------------- */

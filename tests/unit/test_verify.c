@@ -11,61 +11,13 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "certs.h"
+#include "verdicts.h"
 
-#define ROWS_MAX 128
-#define PREFIX "tls: failed to verify certificate: "
-
-struct row {
-    char line[2048];
-    const char *name;
-    const char *chain;
-    const char *anchors;
-    const char *host;
-    const char *dial; /* "accept" or an alert */
-    const char *accept;
-    const char *dial_text;
-    const char *accept_text;
-};
-
-static struct row rows[ROWS_MAX];
-static int rows_n;
+#define PREFIX VERDICT_PREFIX
 
 static int64_t fixed_clock(void)
 {
     return CHECKED_AT;
-}
-
-/* The fields of a line, by tabs; false when there are fewer. */
-static bool split_row(struct row *r)
-{
-    const char *unused = NULL;
-    const char **fields[] = { &r->name, &r->chain,  &unused,       &r->anchors,    &r->host,
-                              &r->dial, &r->accept, &r->dial_text, &r->accept_text };
-    char *at = r->line;
-    for (size_t i = 0; i < 9; i++) {
-        *fields[i] = at;
-        at += strcspn(at, "\t\n");
-        bool last = *at != '\t';
-        *at++ = '\0';
-        if (last) {
-            return i == 8;
-        }
-    }
-    return false;
-}
-
-static void read_table(void)
-{
-    FILE *table = fopen(certs_path("verdicts.tsv"), "r");
-    if (table == NULL) {
-        return;
-    }
-    while (rows_n < ROWS_MAX && fgets(rows[rows_n].line, sizeof(rows[0].line), table) != NULL) {
-        if (rows[rows_n].line[0] != '#' && split_row(&rows[rows_n])) {
-            rows_n++;
-        }
-    }
-    (void) fclose(table);
 }
 
 /* ---- one judgement --------------------------------------------------------------------------- */
@@ -109,36 +61,21 @@ static void judge_it(void)
     nj_tls_verify(&policy, &found, &verdict);
 }
 
-static void given_row(const struct row *r, uint32_t judge)
+static void given_row(const struct verdict_row *r, uint32_t judge)
 {
     given(r->chain, r->anchors, judge, r->host);
 }
 
-static const char *expected_of(const struct row *r, uint32_t judge)
-{
-    return judge == NJ_TLS_JUDGE_SERVER ? r->dial : r->accept;
-}
-
-/* Put the clock into "<now>" and cut to what a verdict can hold. */
-static void expected_text(const struct row *r, uint32_t judge, char *out, size_t cap)
-{
-    const char *text = judge == NJ_TLS_JUDGE_SERVER ? r->dial_text : r->accept_text;
-    const char *now = strstr(text, "<now>");
-    int before = now != NULL ? (int) (now - text) : (int) strlen(text);
-    (void) snprintf(out, cap, PREFIX "%.*s%s%s", before, text,
-                    now != NULL ? "2026-11-25T09:40:34Z" : "", now != NULL ? now + 5 : "");
-}
-
-static void assert_verdict(const struct row *r, uint32_t judge, const char *library)
+static void assert_verdict(const struct verdict_row *r, uint32_t judge, const char *library)
 {
     char text[sizeof(verdict.text)];
-    const char *expected = expected_of(r, judge);
+    const char *expected = verdict_expected(r, judge);
     const char *role = judge == NJ_TLS_JUDGE_SERVER ? "dial" : "accept";
     if (strcmp(expected, "accept") == 0) {
         ck_assert_msg(verdict.accept == 1, "%s (%s, %s): %s", r->name, role, library, verdict.text);
         return;
     }
-    expected_text(r, judge, text, sizeof(text));
+    verdict_expected_text(r, judge, text, sizeof(text));
     ck_assert_msg(verdict.accept == 0, "%s (%s, %s): accepted", r->name, role, library);
     ck_assert_msg(verdict.alert == atoi(expected), "%s (%s, %s): alert %d: %s", r->name, role,
                   library, verdict.alert, verdict.text);
@@ -147,13 +84,8 @@ static void assert_verdict(const struct row *r, uint32_t judge, const char *libr
                   verdict.text, text);
 }
 
-static bool has_chain(const struct row *r)
-{
-    return strcmp(r->chain, "-") != 0;
-}
-
 /* Only a signature tells that it is forged. */
-static bool is_forged(const struct row *r)
+static bool is_forged(const struct verdict_row *r)
 {
     return strcmp(r->name, "forged") == 0;
 }
@@ -162,9 +94,9 @@ static bool is_forged(const struct row *r)
 
 START_TEST(a_blind_library_and_the_hook_decide_as_the_reference)
 {
-    const struct row *r = &rows[_i];
+    const struct verdict_row *r = &verdict_rows[_i];
     for (uint32_t judge = NJ_TLS_JUDGE_CLIENT; judge <= NJ_TLS_JUDGE_SERVER; judge++) {
-        if (has_chain(r) && !is_forged(r)) {
+        if (verdict_has_chain(r) && !is_forged(r)) {
             given_row(r, judge);
             judge_it();
             assert_verdict(r, judge, "blind");
@@ -176,10 +108,10 @@ END_TEST
 
 START_TEST(a_library_that_tells_its_path_and_the_hook_decide_as_the_reference)
 {
-    const struct row *r = &rows[_i];
+    const struct verdict_row *r = &verdict_rows[_i];
     for (uint32_t judge = NJ_TLS_JUDGE_CLIENT; judge <= NJ_TLS_JUDGE_SERVER; judge++) {
         struct nj_span path[CERTS_MAX + 1];
-        if (!has_chain(r) || is_forged(r)) {
+        if (!verdict_has_chain(r) || is_forged(r)) {
             continue;
         }
         given_row(r, judge);
@@ -207,9 +139,9 @@ static uint32_t class_of(const char *text)
 
 START_TEST(a_library_that_finds_the_fault_leaves_words_and_alert_to_the_hook)
 {
-    const struct row *r = &rows[_i];
+    const struct verdict_row *r = &verdict_rows[_i];
     for (uint32_t judge = NJ_TLS_JUDGE_CLIENT; judge <= NJ_TLS_JUDGE_SERVER; judge++) {
-        if (!has_chain(r) || is_forged(r)) {
+        if (!verdict_has_chain(r) || is_forged(r)) {
             continue;
         }
         given_row(r, judge);
@@ -464,20 +396,21 @@ END_TEST
 
 START_TEST(the_table_is_there)
 {
-    ck_assert_int_gt(rows_n, 50);
+    ck_assert_int_gt(verdict_rows_n, 50);
 }
 END_TEST
 
 int main(void)
 {
-    read_table();
+    verdict_rows_read();
     TCase *tc = tcase_create("verify");
     tcase_add_test(tc, the_table_is_there);
-    tcase_add_loop_test(tc, a_blind_library_and_the_hook_decide_as_the_reference, 0, rows_n);
+    tcase_add_loop_test(tc, a_blind_library_and_the_hook_decide_as_the_reference, 0,
+                        verdict_rows_n);
     tcase_add_loop_test(tc, a_library_that_tells_its_path_and_the_hook_decide_as_the_reference, 0,
-                        rows_n);
+                        verdict_rows_n);
     tcase_add_loop_test(tc, a_library_that_finds_the_fault_leaves_words_and_alert_to_the_hook, 0,
-                        rows_n);
+                        verdict_rows_n);
     tcase_add_test(tc, the_hook_never_loosens);
     tcase_add_test(tc, a_forged_certificate_is_of_an_unknown_authority);
     tcase_add_test(tc, without_certificate_the_alert_depends_on_the_version);

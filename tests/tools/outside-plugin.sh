@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# outside-plugin.sh PREFIX: plug-ins built outside the tree against an installed natterjack, with
+# what pkg-config says and nothing else, and loaded by the natterjack installed there.
+set -euo pipefail
+umask 022 # a plug-in directory that the group can write is not searched
+
+prefix=$(cd "${1:?usage: outside-plugin.sh PREFIX}" && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../abi/outside" && pwd)
+natterjack=$prefix/sbin/natterjack
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# Copied and built there, so that no header of the tree is found by chance.
+cp "$here"/minimal.c "$here"/minimal.cc "$work"
+cd "$work"
+chmod 755 .
+mkdir good wrong
+
+passed=0
+failed=0
+
+# check NAME COMMAND...: one line for each; the output of what failed.
+check() {
+    local name=$1 rc=0
+    shift
+    "$@" >out 2>&1 || rc=$?
+    if [ "$rc" = 0 ]; then
+        passed=$((passed + 1))
+        echo "ok      $name"
+    else
+        failed=$((failed + 1))
+        echo "NOT OK  $name"
+        sed 's/^/        /' out
+    fi
+}
+
+pc=$(find "$prefix" -name natterjack.pc -print -quit)
+[ -n "$pc" ] || { echo "no natterjack.pc under $prefix" >&2; exit 1; }
+export PKG_CONFIG_PATH=${pc%/*}
+# Kept also when PREFIX is a directory that the compiler searches by itself.
+export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1
+read -ra cflags <<<"$(pkg-config --cflags natterjack)"
+plugindir=$(pkg-config --variable=plugindir natterjack)
+abi=$(pkg-config --variable=abi_version natterjack)
+warn=(-Wall -Wextra -Werror -pedantic)
+shared=(-fPIC -shared -fvisibility=hidden -Wl,-z,defs)
+
+has_line() {
+    cat "$1"
+    grep -qE -- "$2" "$1"
+}
+
+lists_shipped() {
+    ls "$plugindir"/nj_tls_*.so
+    "$natterjack" --list-plugins | tee list
+    grep -qF "$plugindir/nj_tls_" list
+}
+
+exports_the_door_only() {
+    nm -D --defined-only "$1" | tee symbols
+    [ "$(awk '{ print $NF }' symbols)" = nj_plugin_v1 ]
+}
+
+# A server told to use a plug-in that can be loaded and cannot do TLS says the plug-in's sentence.
+is_called() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x \
+        -keyout key.pem -out cert.pem 2>/dev/null
+    printf 'port: -1\nhost: 127.0.0.1\ntls { provider: %s, cert_file: cert.pem, key_file: key.pem }\n' \
+        "$1" >c.conf
+    ! timeout 20 "$natterjack" --plugin_dir "$work/good" -c c.conf >log 2>&1
+    has_line log 'the minimal provider cannot do TLS'
+}
+
+check "pkg-config knows version and ABI" \
+    test "$(pkg-config --modversion natterjack) $abi" != " " -a -n "$abi"
+check "the shipped plug-ins lie in plugindir and are listed from there" lists_shipped
+check "a provider in C builds from the installed headers" \
+    gcc -std=c11 "${warn[@]}" "${cflags[@]}" "${shared[@]}" minimal.c -o good/nj_tls_minimal.so
+check "the same builds as C++" \
+    g++ -std=c++20 "${warn[@]}" -Wno-missing-field-initializers "${cflags[@]}" "${shared[@]}" minimal.cc \
+    -o good/nj_tls_minimal-cxx.so
+check "it exports the door and nothing else" exports_the_door_only good/nj_tls_minimal.so
+check "one of another ABI minor builds too" \
+    gcc -std=c11 "${warn[@]}" "${cflags[@]}" "${shared[@]}" -DMINIMAL_NAME='"later"' \
+    -DMINIMAL_MINOR='(NJ_ABI_MINOR + 1)' minimal.c -o wrong/nj_tls_later.so
+
+"$natterjack" --plugin_dir "$work/good" --plugin_dir "$work/wrong" --list-plugins >list 2>&1 ||
+    echo "--list-plugins ended with $?" >>list
+minor=${abi#*.}
+check "the one in C is listed with its library" \
+    has_line list "^tls +minimal +1\.0 +$abi +Nothing 1\.2\.3 +$work/good/nj_tls_minimal\.so\$"
+check "the one in C++ is listed" has_line list "^tls +minimal-cxx +1\.0 +$abi +Nothing 1\.2\.3 "
+check "the one of another minor is refused with theirs and ours" has_line list \
+    "$work/wrong/nj_tls_later\.so: built for plug-in ABI ${abi%.*}\.$((minor + 1)), this server has $abi"
+check "the listing ends well" bash -c '! grep -n "^--list-plugins ended" list'
+check "a tls block that names the one in C hears what it says" is_called minimal
+check "a tls block that names the one in C++ hears what it says" is_called minimal-cxx
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
