@@ -51,64 +51,6 @@ int nj_rune_is_space(uint32_t r)
            r == 0x205F || r == 0x3000;
 }
 
-/*
- * strconv.IsPrint without its table of unassigned characters: controls, separators, format
- * characters, surrogates, private use and non-characters are what a message must not carry.
- */
-static bool is_printable(uint32_t r)
-{
-    if (r < 0x20 || (r >= 0x7F && r <= 0xA0) || r == 0xAD) {
-        return false;
-    }
-    if (r != ' ' && nj_rune_is_space(r)) {
-        return false;
-    }
-    return !((r >= 0x200B && r <= 0x200F) || (r >= 0x2028 && r <= 0x202E) ||
-             (r >= 0x2060 && r <= 0x206F) || (r >= 0xD800 && r <= 0xF8FF) || r == 0xFEFF ||
-             (r >= 0xFFF0 && r <= 0xFFFB) || (r & 0xFFFE) == 0xFFFE || r >= 0xE0000);
-}
-
-static void quote_rune(struct nj_buf *out, uint32_t rune, const char *raw, size_t width)
-{
-    static const char *const shorts = "a\ab\bf\fn\nr\rt\tv\v"; /* letter, character, ... */
-
-    if (rune == '"' || rune == '\\') {
-        (void) nj_buf_printf(out, "\\%c", (int) rune);
-        return;
-    }
-    if (is_printable(rune)) {
-        (void) nj_buf_append(out, raw, width);
-        return;
-    }
-    for (const char *p = shorts; *p != '\0'; p += 2) {
-        if ((uint32_t) p[1] == rune) {
-            (void) nj_buf_printf(out, "\\%c", p[0]);
-            return;
-        }
-    }
-    if (rune < 0x80) {
-        (void) nj_buf_printf(out, "\\x%02" PRIx32, rune);
-    } else if (rune < 0x10000) {
-        (void) nj_buf_printf(out, "\\u%04" PRIx32, rune);
-    } else {
-        (void) nj_buf_printf(out, "\\U%08" PRIx32, rune);
-    }
-}
-
-void nj_go_quote(struct nj_buf *out, const char *s, size_t len)
-{
-    (void) nj_buf_putc(out, '"');
-    for (size_t i = 0, width; i < len; i += width) {
-        uint32_t rune = nj_rune_decode(s + i, len - i, &width);
-        if (rune == NJ_RUNE_INVALID && width == 1) {
-            (void) nj_buf_printf(out, "\\x%02x", (unsigned) (unsigned char) s[i]);
-        } else {
-            quote_rune(out, rune, s + i, width);
-        }
-    }
-    (void) nj_buf_putc(out, '"');
-}
-
 /* ---- durations ------------------------------------------------------------------------------ */
 
 /* Go's time package has a quote of its own: all but printable ASCII as bytes. */

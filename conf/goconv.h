@@ -28,9 +28,6 @@ int nj_rune_is_space(uint32_t rune);
  */
 int nj_go_duration(const char *s, size_t len, int64_t *ns_out, struct nj_buf *why);
 
-/* strconv.Quote: the text in double quotes, control and unprintable characters escaped. */
-void nj_go_quote(struct nj_buf *out, const char *s, size_t len);
-
 /* A float as encoding/json prints it: shortest digits that read back to the same value. */
 void nj_go_float_json(struct nj_buf *out, double x);
 

@@ -45,13 +45,19 @@ static void rewatch(struct nj_conn *c)
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-/* Plain bytes go up; what is not used while paused is kept. */
+static void keep_rest(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    c->rest = nj_realloc(c->rest, c->rest_len + len);
+    memcpy(c->rest + c->rest_len, ptr, len);
+    c->rest_len += len;
+}
+
+/* Bounded: a paused connection is not read, so there is one read's worth of it. */
 void nj_conn_feed(struct nj_conn *c, const uint8_t *ptr, size_t len)
 {
-    size_t used = c->ops->bytes(c, ptr, len);
+    size_t used = c->rest == NULL ? c->ops->bytes(c, ptr, len) : 0;
     if (used < len && c->state == NJ_CONN_OPEN) {
-        c->rest = nj_memdup(ptr + used, len - used);
-        c->rest_len = len - used;
+        keep_rest(c, ptr + used, len - used);
     }
 }
 

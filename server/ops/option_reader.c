@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/quote.h"
 #include "conf/goconv.h"
 #include "natterjack/plugin.h"
 
@@ -50,7 +51,7 @@ void nj_reader_misuse(struct nj_option_reader *r, const struct nj_conf_member *m
     va_start(ap, fmt);
     put_place(r, &m->value, &r->warnings);
     (void) nj_buf_puts(&r->warnings, "invalid use of field ");
-    nj_go_quote(&r->warnings, m->key, m->key_len);
+    (void) nj_quote(&r->warnings, m->key, m->key_len);
     (void) nj_buf_puts(&r->warnings, ": ");
     (void) nj_buf_vprintf(&r->warnings, fmt, ap);
     (void) nj_buf_putc(&r->warnings, '\n');
@@ -100,7 +101,7 @@ void nj_reader_unserved(struct nj_option_reader *r, const struct nj_conf_member 
     struct nj_buf b;
     nj_buf_init(&b, SIZE_MAX);
     put_place(r, &m->value, &b);
-    nj_go_quote(&b, m->key, m->key_len);
+    (void) nj_quote(&b, m->key, m->key_len);
     (void) nj_buf_printf(&b, " %s", text);
     nj_options_add_unserved(r->o, b.ptr);
     nj_buf_free(&b);
@@ -324,7 +325,7 @@ char *nj_quoted(const char *s, size_t len)
 {
     struct nj_buf b;
     nj_buf_init(&b, SIZE_MAX);
-    nj_go_quote(&b, s, len);
+    (void) nj_quote(&b, s, len);
     return nj_buf_take(&b);
 }
 

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/quote.h"
 #include "conf/goconv.h"
 #include "natterjack/plugin.h"
 #include "ops/option_reader.h"
@@ -220,7 +221,7 @@ static void gather_bad_type(struct nj_buf *bad, const char *s)
         *p = (char) (*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
     }
     (void) nj_buf_puts(bad, bad->len > 0 ? " " : "");
-    nj_go_quote(bad, upper, strlen(upper));
+    (void) nj_quote(bad, upper, strlen(upper));
     nj_dealloc(upper);
 }
 

@@ -68,6 +68,10 @@ void nj_client_make_label(struct nj_client *c)
     } else if (c->by_token) {
         (void) nj_buf_printf(&b, " - \"%s/token\"", c->account->name);
     }
+    for (size_t i = 0; i < b.len; i++) { /* a name must not begin a log line of its own */
+        unsigned char ch = (unsigned char) b.ptr[i];
+        b.ptr[i] = ch < 0x20 || ch == 0x7f ? '?' : b.ptr[i];
+    }
     nj_dealloc(c->label);
     c->label = b.len > 0 ? nj_buf_take(&b) : NULL;
     nj_buf_free(&b);

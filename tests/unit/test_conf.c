@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/quote.h"
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "conf/goconv.h"
@@ -556,7 +557,7 @@ START_TEST(text_is_quoted)
     struct nj_buf out;
     nj_buf_init(&out, SIZE_MAX);
 
-    nj_go_quote(&out, quotes[_i].text, strlen(quotes[_i].text));
+    (void) nj_quote(&out, quotes[_i].text, strlen(quotes[_i].text));
 
     ck_assert_str_eq(out.ptr, quotes[_i].quoted);
     nj_buf_free(&out);
