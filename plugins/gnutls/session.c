@@ -1,6 +1,5 @@
 #include "internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -207,18 +206,6 @@ static int session_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_sess
     return session_done(s, lib, sess_out, err);
 }
 
-/* Length of the name as SNI has it (RFC 6066 3): without the final dot; 0: an address, or none. */
-static size_t sni_len(const char *name)
-{
-    struct in6_addr buf;
-    if (name == NULL || inet_pton(AF_INET, name, &buf) == 1 ||
-        inet_pton(AF_INET6, name, &buf) == 1) {
-        return 0;
-    }
-    size_t len = strlen(name);
-    return len > 0 && name[len - 1] == '.' ? len - 1 : len;
-}
-
 static int session_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
                         struct nj_tls_session **sess_out, struct nj_error *err)
 {
@@ -233,7 +220,7 @@ static int session_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span
         memcpy(s->name, name, strlen(name) + 1);
     }
     int lib = session_setup(s, GNUTLS_CLIENT | GNUTLS_NO_TICKETS | GNUTLS_KEY_SHARE_TOP);
-    size_t len = sni_len(s->name);
+    size_t len = nj_tls_sni_len(s->name);
     if (lib >= 0 && len > 0) {
         lib = gnutls_server_name_set(s->tls, GNUTLS_NAME_DNS, s->name, len);
     }
@@ -275,12 +262,12 @@ static int check_choice(struct nj_tls_session *s)
 {
     uint16_t suite = nj_gt_suite_of(s->tls);
     uint16_t group = nj_gt_group_of(s->tls);
-    if (!nj_gt_in_list(s->ctx->suites, s->ctx->suites_n, suite)) {
+    if (!nj_tls_listed(s->ctx->suites, s->ctx->suites_n, suite)) {
         nj_gt_fail(s, NJ_CLASS_NO_SUITE, NJ_ALERT_HANDSHAKE_FAILURE,
                    "tls: no cipher suite supported by both client and server");
         return NJ_E_FAILED;
     }
-    if (group != 0 && !nj_gt_in_list(s->ctx->groups, s->ctx->groups_n, group)) {
+    if (group != 0 && !nj_tls_listed(s->ctx->groups, s->ctx->groups_n, group)) {
         nj_gt_fail(s, NJ_CLASS_NO_GROUP, NJ_ALERT_HANDSHAKE_FAILURE,
                    "tls: no key exchanges supported by both client and server");
         return NJ_E_FAILED;
@@ -486,7 +473,7 @@ static void fill_names(struct nj_tls_session *s, struct nj_tls_info *info)
         memcpy(info->alpn, alpn.data, alpn.size);
     }
     if (s->dialled) {
-        len = sni_len(s->name);
+        len = nj_tls_sni_len(s->name);
         if (len > 0 && len < sizeof(info->server_name)) {
             memcpy(info->server_name, s->name, len);
         }
