@@ -35,14 +35,8 @@ static const struct {
 
 uint16_t nj_gt_version_of(gnutls_session_t tls)
 {
-    switch (gnutls_protocol_get_version(tls)) {
-    case GNUTLS_TLS1_2:
-        return NJ_TLS_1_2;
-    case GNUTLS_TLS1_3:
-        return NJ_TLS_1_3;
-    default:
-        return 0;
-    }
+    gnutls_protocol_t version = gnutls_protocol_get_version(tls);
+    return version == GNUTLS_TLS1_3 ? NJ_TLS_1_3 : version == GNUTLS_TLS1_2 ? NJ_TLS_1_2 : 0;
 }
 
 int nj_gt_error_lib(struct nj_error *err, int lib_code)

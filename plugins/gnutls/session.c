@@ -46,16 +46,17 @@ static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *vec, int vec_n)
 }
 
 /* The span and the sink are ours during a call only. */
-static void attach(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out)
+static void enter(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out)
 {
     s->in = in;
     s->out = out;
 }
 
-static void detach(struct nj_tls_session *s)
+static int leave(struct nj_tls_session *s, int rc)
 {
     s->in = NULL;
     s->out = NULL;
+    return rc;
 }
 
 static size_t in_left(const struct nj_tls_session *s)
@@ -300,7 +301,7 @@ static int session_handshake(struct nj_tls_session *s, struct nj_tls_in *in, str
         in->used = in->len;
         return give_up(s);
     }
-    attach(s, in, out);
+    enter(s, in, out);
     int lib = drive_handshake(s);
     int rc = NJ_NEED_IN;
     if (lib == 0) {
@@ -308,8 +309,7 @@ static int session_handshake(struct nj_tls_session *s, struct nj_tls_in *in, str
     } else if (lib != GNUTLS_E_AGAIN) {
         rc = give_up_lib(s, lib);
     }
-    detach(s);
-    return rc;
+    return leave(s, rc);
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -353,10 +353,8 @@ static int session_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t 
         in->used = in->len;
         return s->phase == NJ_GT_OPEN ? NJ_E_CLOSED : NJ_E_FAILED;
     }
-    attach(s, in, out);
-    int rc = open_records(s, dst, cap, n_out);
-    detach(s);
-    return rc;
+    enter(s, in, out);
+    return leave(s, open_records(s, dst, cap, n_out));
 }
 
 static size_t session_has_plain(struct nj_tls_session *s)
@@ -386,10 +384,8 @@ static int session_seal(struct nj_tls_session *s, const uint8_t *src, size_t len
         nj_gt_fail(s, NJ_CLASS_INTERNAL, NJ_ALERT_NONE, "tls: protocol is shutdown");
         return NJ_E_FAILED;
     }
-    attach(s, NULL, out);
-    int rc = seal_records(s, src, len);
-    detach(s);
-    return rc;
+    enter(s, NULL, out);
+    return leave(s, seal_records(s, src, len));
 }
 
 static int session_key_update(struct nj_tls_session *s, struct nj_sink *out)
@@ -400,11 +396,9 @@ static int session_key_update(struct nj_tls_session *s, struct nj_sink *out)
     if (gnutls_protocol_get_version(s->tls) != GNUTLS_TLS1_3) {
         return NJ_E_UNSUPPORTED;
     }
-    attach(s, NULL, out);
+    enter(s, NULL, out);
     int lib = gnutls_session_key_update(s->tls, GNUTLS_KU_PEER);
-    int rc = lib < 0 ? give_up_lib(s, lib) : NJ_OK;
-    detach(s);
-    return rc;
+    return leave(s, lib < 0 ? give_up_lib(s, lib) : NJ_OK);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -415,12 +409,11 @@ static int session_close_notify(struct nj_tls_session *s, struct nj_sink *out)
         /* before the end of the handshake there is nothing to close */
         return s->phase == NJ_GT_FAILED ? NJ_E_FAILED : NJ_OK;
     }
-    attach(s, NULL, out);
+    enter(s, NULL, out);
     int lib = gnutls_bye(s->tls, GNUTLS_SHUT_WR);
     int rc = lib < 0 ? give_up_lib(s, lib) : NJ_OK;
     s->close_sent = true;
-    detach(s);
-    return rc;
+    return leave(s, rc);
 }
 
 static int session_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
@@ -428,9 +421,9 @@ static int session_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink
     if (s->phase == NJ_GT_FAILED) {
         return NJ_E_FAILED;
     }
-    attach(s, NULL, out);
+    enter(s, NULL, out);
     send_alert(s, alert);
-    detach(s);
+    (void) leave(s, NJ_OK);
     nj_gt_fail(s, NJ_CLASS_POLICY, alert, "tls: refused by the server");
     s->phase = NJ_GT_FAILED;
     return NJ_OK;

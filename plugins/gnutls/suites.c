@@ -104,15 +104,12 @@ static void words_add_suite(struct words *w, const struct suite *suite)
 /* Can a server with this key use the TLS 1.2 suite? */
 static bool key_fits(gnutls_pk_algorithm_t key, gnutls_kx_algorithm_t kx)
 {
-    switch (key) {
-    case GNUTLS_PK_UNKNOWN:
+    if (key == GNUTLS_PK_UNKNOWN) {
         return true;
-    case GNUTLS_PK_RSA:
-    case GNUTLS_PK_RSA_PSS:
-        return kx == GNUTLS_KX_RSA || kx == GNUTLS_KX_ECDHE_RSA;
-    default:
-        return kx == GNUTLS_KX_ECDHE_ECDSA;
     }
+    return key == GNUTLS_PK_RSA || key == GNUTLS_PK_RSA_PSS
+               ? kx == GNUTLS_KX_RSA || kx == GNUTLS_KX_ECDHE_RSA
+               : kx == GNUTLS_KX_ECDHE_ECDSA;
 }
 
 /* `id` is one of those that about() tells: the settings were checked against them. */
