@@ -13,56 +13,18 @@ static void *copy_bytes(const void *bytes, size_t len)
 
 /* ---- what is refused ------------------------------------------------------------------------- */
 
-static int unsupported(struct nj_error *err, const char *what)
-{
-    return nj_error_set_class(err, NJ_E_UNSUPPORTED, NJ_CLASS_UNSUPPORTED,
-                              "gnutls: %s is not supported", what);
-}
-
-static int check_ids(const struct nj_tls_settings *set, struct nj_error *err)
-{
-    for (size_t i = 0; i < set->suites_n; i++) {
-        if (nj_gt_suite_find(set->suites[i]) == NULL) {
-            return nj_error_set_class(err, NJ_E_UNSUPPORTED, NJ_CLASS_UNSUPPORTED,
-                                      "gnutls: cipher suite 0x%04x is not supported",
-                                      (unsigned) set->suites[i]);
-        }
-    }
-    for (size_t i = 0; i < set->groups_n; i++) {
-        if (!nj_gt_group_known(set->groups[i])) {
-            return nj_error_set_class(err, NJ_E_UNSUPPORTED, NJ_CLASS_UNSUPPORTED,
-                                      "gnutls: key exchange group %u is not supported",
-                                      (unsigned) set->groups[i]);
-        }
-    }
-    return NJ_OK;
-}
-
 static int check_settings(const struct nj_tls_settings *set, struct nj_error *err)
 {
-    const uint32_t both = NJ_TLS_ROLE_ACCEPT | NJ_TLS_ROLE_DIAL;
-    if (set->size < sizeof(*set)) {
-        return nj_error_set(err, NJ_E_ABI, "gnutls: settings of %u bytes, %zu are needed",
-                            set->size, sizeof(*set));
+    struct nj_tls_about about = { .size = sizeof(about) };
+    nj_gt_about(&about);
+    int rc = nj_tls_settings_check(set, &about, err);
+    if (rc == NJ_OK && set->crl_mode != 0) {
+        rc = nj_tls_unsupported(err, &about, "a certificate revocation list");
     }
-    if ((set->role & both) == 0 || set->suites_n == 0 || set->groups_n == 0 ||
-        set->verify > NJ_TLS_VERIFY_REQUIRE || set->min_version > set->max_version) {
-        return nj_error_set(err, NJ_E_INVALID, "gnutls: settings make no sense");
+    if (rc == NJ_OK && set->identities_n == 1 && set->identities[0]->key->kind != NJ_TLS_KEY_DER) {
+        rc = nj_tls_unsupported(err, &about, "a key that is not in a file");
     }
-    if (set->verify_hook == NULL &&
-        (set->verify != NJ_TLS_VERIFY_NONE || (set->role & NJ_TLS_ROLE_DIAL) != 0)) {
-        return nj_error_set(err, NJ_E_INVALID, "gnutls: no verify hook was given");
-    }
-    if (set->min_version > NJ_TLS_1_3 || set->max_version < NJ_TLS_1_2) {
-        return unsupported(err, "the TLS version");
-    }
-    if (set->identities_n > 1) {
-        return unsupported(err, "more than one certificate in a context");
-    }
-    if (set->crl_mode != 0) {
-        return unsupported(err, "a certificate revocation list");
-    }
-    return check_ids(set, err);
+    return rc;
 }
 
 /* ---- own certificate ------------------------------------------------------------------------- */
@@ -103,9 +65,6 @@ static int import_chain(struct nj_tls_ctx *ctx, const struct nj_tls_identity *ow
 
 static int import_key(struct nj_tls_ctx *ctx, const struct nj_tls_key *key, struct nj_error *err)
 {
-    if (key == NULL || key->kind != NJ_TLS_KEY_DER) {
-        return unsupported(err, "a key that is not in a file");
-    }
     gnutls_datum_t der = nj_gt_datum(key->bytes.ptr, key->bytes.len);
     int rc = gnutls_privkey_init(&ctx->key);
     if (rc >= 0) {
@@ -154,10 +113,6 @@ static int load_identity(struct nj_tls_ctx *ctx, const struct nj_tls_settings *s
         return NJ_OK;
     }
     const struct nj_tls_identity *own = set->identities[0];
-    if (own->certs_n == 0) {
-        return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_BAD_CERT,
-                                  "tls: no certificates configured");
-    }
     int rc = import_chain(ctx, own, err);
     if (rc == NJ_OK) {
         rc = import_key(ctx, own->key, err);

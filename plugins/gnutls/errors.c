@@ -1,42 +1,5 @@
 #include "internal.h"
 
-#include <stdio.h>
-
-/* Alert names as the reference server prints them. */
-static const char *const alert_names[] = {
-    [0] = "close notify",
-    [10] = "unexpected message",
-    [20] = "bad record MAC",
-    [21] = "decryption failed",
-    [22] = "record overflow",
-    [30] = "decompression failure",
-    [40] = "handshake failure",
-    [42] = "bad certificate",
-    [43] = "unsupported certificate",
-    [44] = "revoked certificate",
-    [45] = "expired certificate",
-    [46] = "unknown certificate",
-    [47] = "illegal parameter",
-    [48] = "unknown certificate authority",
-    [49] = "access denied",
-    [50] = "error decoding message",
-    [51] = "error decrypting message",
-    [60] = "export restriction",
-    [70] = "protocol version not supported",
-    [71] = "insufficient security level",
-    [80] = "internal error",
-    [86] = "inappropriate fallback",
-    [90] = "user canceled",
-    [100] = "no renegotiation",
-    [109] = "missing extension",
-    [110] = "unsupported extension",
-    [112] = "unrecognized name",
-    [113] = "bad certificate status response",
-    [115] = "unknown PSK identity",
-    [116] = "certificate required",
-    [120] = "no application protocol",
-};
-
 /* What to make of a GnuTLS number.  Anything else: the library's own alert and words. */
 static const struct {
     int lib_code;
@@ -72,14 +35,8 @@ static const struct {
 
 uint16_t nj_gt_version_of(gnutls_session_t tls)
 {
-    switch (gnutls_protocol_get_version(tls)) {
-    case GNUTLS_TLS1_2:
-        return NJ_TLS_1_2;
-    case GNUTLS_TLS1_3:
-        return NJ_TLS_1_3;
-    default:
-        return 0;
-    }
+    gnutls_protocol_t version = gnutls_protocol_get_version(tls);
+    return version == GNUTLS_TLS1_3 ? NJ_TLS_1_3 : version == GNUTLS_TLS1_2 ? NJ_TLS_1_2 : 0;
 }
 
 int nj_gt_error_lib(struct nj_error *err, int lib_code)
@@ -117,23 +74,12 @@ void nj_gt_fail(struct nj_tls_session *s, uint32_t cls, int32_t alert, const cha
     va_end(ap);
 }
 
-static const char *alert_name(int alert, char *buf, size_t cap)
-{
-    if ((size_t) alert < sizeof(alert_names) / sizeof(alert_names[0]) &&
-        alert_names[alert] != NULL) {
-        return alert_names[alert];
-    }
-    (void) snprintf(buf, cap, "alert(%d)", alert);
-    return buf;
-}
-
 static void fail_peer_alert(struct nj_tls_session *s)
 {
-    char buf[32];
+    char text[64];
     int alert = (int) gnutls_alert_get(s->tls);
     s->alert_received = (int16_t) alert;
-    nj_gt_fail(s, NJ_CLASS_PEER_ALERT, alert, "remote error: tls: %s",
-               alert_name(alert, buf, sizeof(buf)));
+    nj_gt_fail(s, NJ_CLASS_PEER_ALERT, alert, "%s", nj_tls_alert_text(alert, text, sizeof(text)));
 }
 
 /* RFC 8446 has an alert of its own for it; TLS 1.2 has handshake_failure (RFC 5246 7.4.6). */
@@ -188,40 +134,4 @@ void nj_gt_fail_lib(struct nj_tls_session *s, int lib_code)
         break;
     }
     s->fail->lib_code = lib_code;
-}
-
-/* What a class says, and what a client hears of it. */
-static const struct class_words {
-    uint32_t cls;
-    int32_t alert;
-    const char *text;
-} class_table[] = {
-    { NJ_CLASS_UNKNOWN_CA, 48, "x509: certificate signed by unknown authority" },
-    { NJ_CLASS_EXPIRED, 45, "x509: certificate has expired or is not yet valid" },
-    { NJ_CLASS_NOT_YET, 45, "x509: certificate has expired or is not yet valid" },
-    { NJ_CLASS_BAD_EKU, 42, "x509: certificate specifies an incompatible key usage" },
-    { NJ_CLASS_NOT_CA, 42, "x509: parent certificate cannot sign this kind of certificate" },
-    { NJ_CLASS_BAD_NAME, 42, "x509: certificate is not valid for this name" },
-    { NJ_CLASS_REVOKED, 42, "x509: certificate has been revoked" },
-    { NJ_CLASS_NONE, 42, "x509: certificate or a signature in its chain is not valid" }, /* else */
-};
-
-static const struct class_words *words_of(uint32_t cls)
-{
-    const struct class_words *w = class_table;
-    while (w->cls != cls && w->cls != NJ_CLASS_NONE) {
-        w++;
-    }
-    return w;
-}
-
-const char *nj_gt_class_text(uint32_t cls)
-{
-    return words_of(cls)->text;
-}
-
-/* The reference's rule: 42 for a server's certificate, by reason for a client's. */
-int32_t nj_gt_class_alert(uint32_t cls, bool dialled)
-{
-    return dialled ? NJ_ALERT_BAD_CERTIFICATE : words_of(cls)->alert;
 }

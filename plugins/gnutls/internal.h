@@ -20,8 +20,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 
-#include "natterjack/plugin.h"
-#include "natterjack/tls.h"
+#include "natterjack/tls_provider.h"
 
 #if GNUTLS_VERSION_NUMBER < 0x030702
 #error "GnuTLS 3.7.2 or later is needed (tls-exporter channel binding)"
@@ -54,21 +53,10 @@ void nj_gt_log(uint32_t level, const char *fmt, ...) NJ_PRINTF(2, 3);
 
 /* ---- suites.c -------------------------------------------------------------------------------- */
 
-struct nj_gt_suite {
-    uint16_t id;              /* IANA */
-    gnutls_kx_algorithm_t kx; /* GNUTLS_KX_UNKNOWN: TLS 1.3 */
-    gnutls_cipher_algorithm_t cipher;
-    gnutls_mac_algorithm_t mac;
-};
-
 /* Ask the loaded library what it has.  Called by init(). */
 void nj_gt_suites_probe(void);
 void nj_gt_about(struct nj_tls_about *out);
 uint64_t nj_gt_caps(void);
-/* NULL when the library lacks it. */
-const struct nj_gt_suite *nj_gt_suite_find(uint16_t id);
-bool nj_gt_group_known(uint16_t id);
-bool nj_gt_in_list(const uint16_t *list, size_t n, uint16_t id);
 bool nj_gt_suite_is_1_3(uint16_t id);
 /* The negotiated ones, as IANA numbers; 0 when there is none. */
 uint16_t nj_gt_suite_of(gnutls_session_t tls);
@@ -166,8 +154,5 @@ void nj_gt_fail(struct nj_tls_session *s, uint32_t cls, int32_t alert, const cha
     NJ_PRINTF(4, 5);
 /* The same for what a GnuTLS call returned. */
 void nj_gt_fail_lib(struct nj_tls_session *s, int lib_code);
-/* Words and alert for a class that the chain check found. */
-const char *nj_gt_class_text(uint32_t cls);
-int32_t nj_gt_class_alert(uint32_t cls, bool dialled);
 
 #endif

@@ -1,6 +1,5 @@
 #include "internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -47,16 +46,17 @@ static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *vec, int vec_n)
 }
 
 /* The span and the sink are ours during a call only. */
-static void attach(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out)
+static void enter(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out)
 {
     s->in = in;
     s->out = out;
 }
 
-static void detach(struct nj_tls_session *s)
+static int leave(struct nj_tls_session *s, int rc)
 {
     s->in = NULL;
     s->out = NULL;
+    return rc;
 }
 
 static size_t in_left(const struct nj_tls_session *s)
@@ -207,18 +207,6 @@ static int session_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_sess
     return session_done(s, lib, sess_out, err);
 }
 
-/* Length of the name as SNI has it (RFC 6066 3): without the final dot; 0: an address, or none. */
-static size_t sni_len(const char *name)
-{
-    struct in6_addr buf;
-    if (name == NULL || inet_pton(AF_INET, name, &buf) == 1 ||
-        inet_pton(AF_INET6, name, &buf) == 1) {
-        return 0;
-    }
-    size_t len = strlen(name);
-    return len > 0 && name[len - 1] == '.' ? len - 1 : len;
-}
-
 static int session_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
                         struct nj_tls_session **sess_out, struct nj_error *err)
 {
@@ -233,7 +221,7 @@ static int session_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span
         memcpy(s->name, name, strlen(name) + 1);
     }
     int lib = session_setup(s, GNUTLS_CLIENT | GNUTLS_NO_TICKETS | GNUTLS_KEY_SHARE_TOP);
-    size_t len = sni_len(s->name);
+    size_t len = nj_tls_sni_len(s->name);
     if (lib >= 0 && len > 0) {
         lib = gnutls_server_name_set(s->tls, GNUTLS_NAME_DNS, s->name, len);
     }
@@ -275,12 +263,12 @@ static int check_choice(struct nj_tls_session *s)
 {
     uint16_t suite = nj_gt_suite_of(s->tls);
     uint16_t group = nj_gt_group_of(s->tls);
-    if (!nj_gt_in_list(s->ctx->suites, s->ctx->suites_n, suite)) {
+    if (!nj_tls_listed(s->ctx->suites, s->ctx->suites_n, suite)) {
         nj_gt_fail(s, NJ_CLASS_NO_SUITE, NJ_ALERT_HANDSHAKE_FAILURE,
                    "tls: no cipher suite supported by both client and server");
         return NJ_E_FAILED;
     }
-    if (group != 0 && !nj_gt_in_list(s->ctx->groups, s->ctx->groups_n, group)) {
+    if (group != 0 && !nj_tls_listed(s->ctx->groups, s->ctx->groups_n, group)) {
         nj_gt_fail(s, NJ_CLASS_NO_GROUP, NJ_ALERT_HANDSHAKE_FAILURE,
                    "tls: no key exchanges supported by both client and server");
         return NJ_E_FAILED;
@@ -313,7 +301,7 @@ static int session_handshake(struct nj_tls_session *s, struct nj_tls_in *in, str
         in->used = in->len;
         return give_up(s);
     }
-    attach(s, in, out);
+    enter(s, in, out);
     int lib = drive_handshake(s);
     int rc = NJ_NEED_IN;
     if (lib == 0) {
@@ -321,8 +309,7 @@ static int session_handshake(struct nj_tls_session *s, struct nj_tls_in *in, str
     } else if (lib != GNUTLS_E_AGAIN) {
         rc = give_up_lib(s, lib);
     }
-    detach(s);
-    return rc;
+    return leave(s, rc);
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -366,10 +353,8 @@ static int session_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t 
         in->used = in->len;
         return s->phase == NJ_GT_OPEN ? NJ_E_CLOSED : NJ_E_FAILED;
     }
-    attach(s, in, out);
-    int rc = open_records(s, dst, cap, n_out);
-    detach(s);
-    return rc;
+    enter(s, in, out);
+    return leave(s, open_records(s, dst, cap, n_out));
 }
 
 static size_t session_has_plain(struct nj_tls_session *s)
@@ -399,10 +384,8 @@ static int session_seal(struct nj_tls_session *s, const uint8_t *src, size_t len
         nj_gt_fail(s, NJ_CLASS_INTERNAL, NJ_ALERT_NONE, "tls: protocol is shutdown");
         return NJ_E_FAILED;
     }
-    attach(s, NULL, out);
-    int rc = seal_records(s, src, len);
-    detach(s);
-    return rc;
+    enter(s, NULL, out);
+    return leave(s, seal_records(s, src, len));
 }
 
 static int session_key_update(struct nj_tls_session *s, struct nj_sink *out)
@@ -413,11 +396,9 @@ static int session_key_update(struct nj_tls_session *s, struct nj_sink *out)
     if (gnutls_protocol_get_version(s->tls) != GNUTLS_TLS1_3) {
         return NJ_E_UNSUPPORTED;
     }
-    attach(s, NULL, out);
+    enter(s, NULL, out);
     int lib = gnutls_session_key_update(s->tls, GNUTLS_KU_PEER);
-    int rc = lib < 0 ? give_up_lib(s, lib) : NJ_OK;
-    detach(s);
-    return rc;
+    return leave(s, lib < 0 ? give_up_lib(s, lib) : NJ_OK);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -428,12 +409,11 @@ static int session_close_notify(struct nj_tls_session *s, struct nj_sink *out)
         /* before the end of the handshake there is nothing to close */
         return s->phase == NJ_GT_FAILED ? NJ_E_FAILED : NJ_OK;
     }
-    attach(s, NULL, out);
+    enter(s, NULL, out);
     int lib = gnutls_bye(s->tls, GNUTLS_SHUT_WR);
     int rc = lib < 0 ? give_up_lib(s, lib) : NJ_OK;
     s->close_sent = true;
-    detach(s);
-    return rc;
+    return leave(s, rc);
 }
 
 static int session_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
@@ -441,9 +421,9 @@ static int session_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink
     if (s->phase == NJ_GT_FAILED) {
         return NJ_E_FAILED;
     }
-    attach(s, NULL, out);
+    enter(s, NULL, out);
     send_alert(s, alert);
-    detach(s);
+    (void) leave(s, NJ_OK);
     nj_gt_fail(s, NJ_CLASS_POLICY, alert, "tls: refused by the server");
     s->phase = NJ_GT_FAILED;
     return NJ_OK;
@@ -486,7 +466,7 @@ static void fill_names(struct nj_tls_session *s, struct nj_tls_info *info)
         memcpy(info->alpn, alpn.data, alpn.size);
     }
     if (s->dialled) {
-        len = sni_len(s->name);
+        len = nj_tls_sni_len(s->name);
         if (len > 0 && len < sizeof(info->server_name)) {
             memcpy(info->server_name, s->name, len);
         }

@@ -7,11 +7,18 @@
 #include <sys/auxv.h>
 #endif
 
+struct suite {
+    uint16_t id;              /* IANA */
+    gnutls_kx_algorithm_t kx; /* GNUTLS_KX_UNKNOWN: TLS 1.3 */
+    gnutls_cipher_algorithm_t cipher;
+    gnutls_mac_algorithm_t mac;
+};
+
 /*
  * Every suite that the server has a name for.  GnuTLS names suites by their parts, and in TLS 1.3
  * by the cipher alone.
  */
-static const struct nj_gt_suite all_suites[] = {
+static const struct suite all_suites[] = {
     /* TLS 1.3 */
     { 0x1301, GNUTLS_KX_UNKNOWN, GNUTLS_CIPHER_AES_128_GCM, GNUTLS_MAC_AEAD },
     { 0x1302, GNUTLS_KX_UNKNOWN, GNUTLS_CIPHER_AES_256_GCM, GNUTLS_MAC_AEAD },
@@ -84,7 +91,7 @@ static void words_add(struct words *w, const char *prefix, const char *name)
     w->len += (size_t) n;
 }
 
-static void words_add_suite(struct words *w, const struct nj_gt_suite *suite)
+static void words_add_suite(struct words *w, const struct suite *suite)
 {
     const char *mac = suite->mac == GNUTLS_MAC_AEAD ? "AEAD" : gnutls_mac_get_name(suite->mac);
     words_add(w, ":+", gnutls_cipher_get_name(suite->cipher));
@@ -97,15 +104,22 @@ static void words_add_suite(struct words *w, const struct nj_gt_suite *suite)
 /* Can a server with this key use the TLS 1.2 suite? */
 static bool key_fits(gnutls_pk_algorithm_t key, gnutls_kx_algorithm_t kx)
 {
-    switch (key) {
-    case GNUTLS_PK_UNKNOWN:
+    if (key == GNUTLS_PK_UNKNOWN) {
         return true;
-    case GNUTLS_PK_RSA:
-    case GNUTLS_PK_RSA_PSS:
-        return kx == GNUTLS_KX_RSA || kx == GNUTLS_KX_ECDHE_RSA;
-    default:
-        return kx == GNUTLS_KX_ECDHE_ECDSA;
     }
+    return key == GNUTLS_PK_RSA || key == GNUTLS_PK_RSA_PSS
+               ? kx == GNUTLS_KX_RSA || kx == GNUTLS_KX_ECDHE_RSA
+               : kx == GNUTLS_KX_ECDHE_ECDSA;
+}
+
+/* `id` is one of those that about() tells: the settings were checked against them. */
+static const struct suite *find_suite(uint16_t id)
+{
+    size_t i = 0;
+    while (i + 1 < SUITES_N && all_suites[i].id != id) {
+        i++;
+    }
+    return &all_suites[i];
 }
 
 static void words_build(struct words *w, const struct nj_tls_ctx *ctx, unsigned versions,
@@ -120,7 +134,7 @@ static void words_build(struct words *w, const struct nj_tls_ctx *ctx, unsigned 
         words_add(w, ":+", "VERS-TLS1.2");
     }
     for (size_t i = 0; i < ctx->suites_n; i++) {
-        const struct nj_gt_suite *suite = nj_gt_suite_find(ctx->suites[i]);
+        const struct suite *suite = find_suite(ctx->suites[i]);
         bool is_1_3 = suite->kx == GNUTLS_KX_UNKNOWN;
         if ((versions & (is_1_3 ? NJ_GT_1_3 : NJ_GT_1_2)) != 0 &&
             (is_1_3 || key_fits(key, suite->kx))) {
@@ -160,7 +174,7 @@ int nj_gt_priority_new(const struct nj_tls_ctx *ctx, unsigned versions, gnutls_p
 /* ---- what the loaded library has ------------------------------------------------------------- */
 
 /* A suite is there when a priority made of it alone has it (a site's policy may forbid it). */
-static bool suite_works(const struct nj_gt_suite *suite)
+static bool suite_works(const struct suite *suite)
 {
     gnutls_priority_t prio = NULL;
     struct words w = { .len = 0 };
@@ -197,31 +211,6 @@ void nj_gt_suites_probe(void)
             have_groups[have_groups_n++] = all_groups[i].id;
         }
     }
-}
-
-bool nj_gt_in_list(const uint16_t *list, size_t n, uint16_t id)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (list[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-const struct nj_gt_suite *nj_gt_suite_find(uint16_t id)
-{
-    for (size_t i = 0; i < SUITES_N; i++) {
-        if (all_suites[i].id == id && nj_gt_in_list(have_suites, have_suites_n, id)) {
-            return &all_suites[i];
-        }
-    }
-    return NULL;
-}
-
-bool nj_gt_group_known(uint16_t id)
-{
-    return nj_gt_in_list(have_groups, have_groups_n, id);
 }
 
 bool nj_gt_suite_is_1_3(uint16_t id)

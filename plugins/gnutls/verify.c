@@ -116,10 +116,11 @@ static int refuse(struct nj_tls_session *s, const struct nj_tls_verdict *v,
                   const struct nj_tls_findings *found)
 {
     uint32_t cls = v->accept || v->cls == NJ_CLASS_NONE ? found->cls : v->cls;
-    int32_t alert = v->accept || v->alert <= 0 ? nj_gt_class_alert(cls, s->dialled) : v->alert;
+    int32_t alert = v->accept || v->alert <= 0 ? nj_tls_class_alert(cls, found->judge) : v->alert;
     cls = cls == NJ_CLASS_NONE ? NJ_CLASS_POLICY : cls;
     if (v->accept || v->text[0] == '\0') {
-        nj_gt_fail(s, cls, alert, "tls: failed to verify certificate: %s", nj_gt_class_text(cls));
+        nj_gt_fail(s, cls, alert, "tls: failed to verify certificate: %s",
+                   nj_tls_class_words(cls)->text);
     } else {
         nj_gt_fail(s, cls, alert, "%s", v->text);
     }
@@ -132,7 +133,7 @@ static int ask_hook(struct nj_tls_session *s, struct nj_tls_findings *found)
     found->size = sizeof(*found);
     found->judge = s->dialled ? NJ_TLS_JUDGE_SERVER : NJ_TLS_JUDGE_CLIENT;
     found->version = nj_gt_version_of(s->tls);
-    found->text = found->cls == NJ_CLASS_NONE ? NULL : nj_gt_class_text(found->cls);
+    found->text = found->cls == NJ_CLASS_NONE ? NULL : nj_tls_class_words(found->cls)->text;
     found->name = s->name;
     found->session_user = s->user;
     s->ctx->verify_hook(s->ctx->verify_user, found, &verdict);
@@ -217,7 +218,7 @@ static int check_crts(struct nj_tls_ctx *ctx, gnutls_x509_crt_t *crts, unsigned 
     if (cls == NJ_CLASS_NONE) {
         return NJ_OK;
     }
-    return nj_error_set_class(err, NJ_E_DENIED, cls, "%s", nj_gt_class_text(cls));
+    return nj_error_set_class(err, NJ_E_DENIED, cls, "%s", nj_tls_class_words(cls)->text);
 }
 
 int nj_gt_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, size_t chain_n,

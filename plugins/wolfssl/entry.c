@@ -1,7 +1,10 @@
 /*
- * entry.c: the door of the wolfSSL provider, and what the loaded library can do.
+ * entry.c: the door of the wolfSSL provider, and what the loaded library can: suites and groups by
+ * IANA number and by the library's name, capabilities.
  */
 #include "wolf.h"
+
+#include <strings.h>
 
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/ecc.h>
@@ -16,7 +19,130 @@
 const struct nj_host *nj_wolf_host;
 static bool aes_asm; /* immutable after init */
 
-static int init(const struct nj_host *host, struct nj_error *err)
+/* ---- suites and groups: IANA numbers here, names in the library ------------------------------ */
+
+/* A row of the tables: the IANA number and the library's name. */
+struct name {
+    uint16_t id;
+    const char *text;
+};
+
+static const struct name suite_names[] = {
+    { 0x1301, "TLS13-AES128-GCM-SHA256" },
+    { 0x1302, "TLS13-AES256-GCM-SHA384" },
+    { 0x1303, "TLS13-CHACHA20-POLY1305-SHA256" },
+    { 0xc009, "ECDHE-ECDSA-AES128-SHA" },
+    { 0xc00a, "ECDHE-ECDSA-AES256-SHA" },
+    { 0xc013, "ECDHE-RSA-AES128-SHA" },
+    { 0xc014, "ECDHE-RSA-AES256-SHA" },
+    { 0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256" },
+    { 0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384" },
+    { 0xc02f, "ECDHE-RSA-AES128-GCM-SHA256" },
+    { 0xc030, "ECDHE-RSA-AES256-GCM-SHA384" },
+    { 0xcca8, "ECDHE-RSA-CHACHA20-POLY1305" },
+    { 0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305" },
+    { 0x0005, "RC4-SHA" },
+    { 0x000a, "DES-CBC3-SHA" },
+    { 0x002f, "AES128-SHA" },
+    { 0x0035, "AES256-SHA" },
+    { 0x003c, "AES128-SHA256" },
+    { 0x009c, "AES128-GCM-SHA256" },
+    { 0x009d, "AES256-GCM-SHA384" },
+    { 0xc007, "ECDHE-ECDSA-RC4-SHA" },
+    { 0xc011, "ECDHE-RSA-RC4-SHA" },
+    { 0xc012, "ECDHE-RSA-DES-CBC3-SHA" },
+    { 0xc023, "ECDHE-ECDSA-AES128-SHA256" },
+    { 0xc027, "ECDHE-RSA-AES128-SHA256" },
+};
+
+static const struct name group_names[] = {
+    { 29, "X25519" },
+    { 23, "SECP256R1" },
+    { 24, "SECP384R1" },
+    { 25, "SECP521R1" },
+    { 4588, "X25519MLKEM768" },
+    { 4587, "SecP256r1MLKEM768" },
+    { 4589, "SecP384r1MLKEM1024" },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static uint16_t suites[COUNT(suite_names)]; /* immutable after init, like the other three */
+static size_t suites_n;
+static uint16_t groups[COUNT(group_names)];
+static size_t groups_n;
+
+static bool group_present(uint16_t id)
+{
+    switch (id) {
+#ifdef HAVE_CURVE25519
+    case 29:
+        return true;
+#endif
+    case 23:
+        return wc_ecc_get_curve_idx(ECC_SECP256R1) >= 0;
+    case 24:
+        return wc_ecc_get_curve_idx(ECC_SECP384R1) >= 0;
+    case 25:
+        return wc_ecc_get_curve_idx(ECC_SECP521R1) >= 0;
+#if defined(WOLFSSL_HAVE_MLKEM) && LIBWOLFSSL_VERSION_HEX >= 0x05008004
+    case WOLFSSL_X25519MLKEM768:
+        return true;
+#ifdef WOLFSSL_EXTRA_PQC_HYBRIDS
+    case WOLFSSL_SECP256R1MLKEM768:
+    case WOLFSSL_SECP384R1MLKEM1024:
+        return true;
+#endif
+#endif
+    default:
+        return false;
+    }
+}
+
+/* Ask the loaded library which suites and groups it has. */
+static void names_load(void)
+{
+    suites_n = 0;
+    for (size_t i = 0; i < COUNT(suite_names); i++) {
+        unsigned char hi = 0;
+        unsigned char lo = 0;
+        int flags = 0;
+        if (wolfSSL_get_cipher_suite_from_name(suite_names[i].text, &hi, &lo, &flags) == 0 &&
+            ((hi << 8) | lo) == suite_names[i].id) {
+            suites[suites_n++] = suite_names[i].id;
+        }
+    }
+    groups_n = 0;
+    for (size_t i = 0; i < COUNT(group_names); i++) {
+        if (group_present(group_names[i].id)) {
+            groups[groups_n++] = group_names[i].id;
+        }
+    }
+}
+
+const char *nj_wolf_suite_name(uint16_t id)
+{
+    for (size_t i = 0; i < COUNT(suite_names); i++) {
+        if (suite_names[i].id == id) {
+            return suite_names[i].text;
+        }
+    }
+    return "";
+}
+
+uint16_t nj_wolf_group_id(const char *name)
+{
+    for (size_t i = 0; name != NULL && i < COUNT(group_names); i++) {
+        if (strcasecmp(group_names[i].text, name) == 0) {
+            return group_names[i].id;
+        }
+    }
+    return 0;
+}
+
+/* ---- the library ---------------------------------------------------------------------------- */
+
+int nj_wolf_init(const struct nj_host *host, struct nj_error *err)
 {
     nj_wolf_host = host;
     int rc = wolfSSL_Init();
@@ -39,18 +165,18 @@ static int init(const struct nj_host *host, struct nj_error *err)
         return nj_error_set_class(err, NJ_E_UNSUPPORTED, NJ_CLASS_UNSUPPORTED,
                                   "wolfSSL does not take the server's clock");
     }
-    nj_wolf_names_load();
+    names_load();
     aes_asm = nj_wolf_aes_measure();
     return NJ_OK;
 }
 
-static void fini(void)
+void nj_wolf_fini(void)
 {
     (void) wc_SetTimeCb(NULL);
     (void) wolfSSL_Cleanup();
 }
 
-static void about(struct nj_tls_about *out)
+void nj_wolf_about(struct nj_tls_about *out)
 {
     /* Where the library picks, it says "bad certificate" whatever was wished. */
     static const int32_t refuse_alerts[] = { NJ_ALERT_BAD_CERTIFICATE };
@@ -63,18 +189,20 @@ static void about(struct nj_tls_about *out)
 #else
         .fips = "none",
 #endif
+        .suites = suites,
+        .suites_n = suites_n,
+        .groups = groups,
+        .groups_n = groups_n,
         .refuse_alerts = refuse_alerts,
         .refuse_alerts_n = nj_wolf_alert_any() ? 0 : 1,
     };
     uint32_t size = out->size;
 
-    facts.suites = nj_wolf_suites(&facts.suites_n);
-    facts.groups = nj_wolf_groups(&facts.groups_n);
     memcpy(out, &facts, size < sizeof(facts) ? size : sizeof(facts));
     out->size = size;
 }
 
-static uint64_t caps(void)
+uint64_t nj_wolf_caps(void)
 {
     uint64_t bits =
         NJ_TLS_CAP_TLS12 | NJ_TLS_CAP_TLS13 | NJ_TLS_CAP_SERVER_PREFERENCE | NJ_TLS_CAP_KEY_UPDATE;
@@ -91,7 +219,7 @@ static uint64_t caps(void)
 }
 
 /* Each thread grows caches of its own, of the curve points up to 12 MB, and would leave them. */
-static void thread_detach(void)
+void nj_wolf_thread_detach(void)
 {
 #if defined(FP_ECC) && defined(HAVE_ECC)
     wc_ecc_fp_free();
@@ -101,35 +229,6 @@ static void thread_detach(void)
 #endif
 }
 
-static const struct nj_tls_provider provider = {
-    .size = sizeof(provider),
-    .init = init,
-    .fini = fini,
-    .about = about,
-    .caps = caps,
-    .thread_detach = thread_detach,
-    .ctx_new = nj_wolf_ctx_new,
-    .ctx_ref = nj_wolf_ctx_ref,
-    .ctx_unref = nj_wolf_ctx_unref,
-    .accept = nj_wolf_accept,
-    .dial = nj_wolf_dial,
-    .handshake = nj_wolf_handshake,
-    .open = nj_wolf_open,
-    .has_plain = nj_wolf_has_plain,
-    .seal = nj_wolf_seal,
-    .close_notify = nj_wolf_close_notify,
-    .abort = nj_wolf_abort,
-    .in_eof = nj_wolf_in_eof,
-    .info = nj_wolf_info,
-    .peer_chain = nj_wolf_peer_chain,
-    .drop_peer = nj_wolf_drop_peer,
-    .error = nj_wolf_error,
-    .free = nj_wolf_session_free,
-    .verify_chain = nj_wolf_verify_chain,
-    .crypto = &nj_wolf_crypto,
-    .key_update = nj_wolf_key_update,
-};
-
 static const struct nj_plugin plugin = {
     .magic = NJ_PLUGIN_MAGIC,
     .size = sizeof(plugin),
@@ -138,7 +237,7 @@ static const struct nj_plugin plugin = {
     .kind = NJ_PLUGIN_TLS,
     .name = "wolfssl",
     .version = PACKAGE_VERSION,
-    .iface = &provider,
+    .iface = &nj_wolf_provider,
 };
 
 const struct nj_plugin *nj_plugin_v1(void)

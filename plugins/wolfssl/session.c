@@ -3,7 +3,6 @@
  */
 #include "wolf.h"
 
-#include <arpa/inet.h>
 #include <limits.h>
 
 #define RECORD_HEAD 5
@@ -141,6 +140,18 @@ static struct nj_tls_session *session_make(struct nj_tls_ctx *ctx, void *user, c
     return s;
 }
 
+static void session_free(struct nj_tls_session *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    wolfSSL_free(s->ssl);
+    nj_wolf_drop_peer(s);
+    nj_wolf_host->dealloc(s->name);
+    nj_wolf_ctx_unref(s->ctx);
+    nj_wolf_host->dealloc(s);
+}
+
 static bool session_equip(struct nj_tls_session *s, WOLFSSL_CTX *side)
 {
     s->ssl = wolfSSL_new(side);
@@ -168,31 +179,25 @@ static bool session_equip(struct nj_tls_session *s, WOLFSSL_CTX *side)
     return true;
 }
 
-int nj_wolf_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_session **sess_out,
-                   struct nj_error *err)
+static int session_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_session **sess_out,
+                          struct nj_error *err)
 {
     if (ctx->side[NJ_WOLF_ACCEPT] == NULL) {
         return nj_error_set(err, NJ_E_INVALID, "this TLS context does not accept");
     }
     struct nj_tls_session *s = session_make(ctx, user, NULL);
     if (ctx->has_identity && !session_equip(s, ctx->side[NJ_WOLF_ACCEPT])) {
-        nj_wolf_session_free(s);
+        session_free(s);
         return nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL, "tls: no session was made");
     }
     *sess_out = s;
     return NJ_OK;
 }
 
-/* Server names are never addresses (RFC 6066 3) and have no dot at their end. */
 static bool set_server_name(struct nj_tls_session *s)
 {
-    uint8_t address[16];
-    size_t len = strlen(s->name);
-    if (len > 0 && s->name[len - 1] == '.') {
-        len--;
-    }
-    if (len == 0 || len > UINT16_MAX || inet_pton(AF_INET, s->name, address) == 1 ||
-        strchr(s->name, ':') != NULL) {
+    size_t len = nj_tls_sni_len(s->name);
+    if (len == 0 || len > UINT16_MAX) {
         return true;
     }
 #ifdef HAVE_SNI
@@ -203,8 +208,8 @@ static bool set_server_name(struct nj_tls_session *s)
 #endif
 }
 
-int nj_wolf_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
-                 struct nj_tls_session **sess_out, struct nj_error *err)
+static int session_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
+                        struct nj_tls_session **sess_out, struct nj_error *err)
 {
     if (ctx->side[NJ_WOLF_DIAL] == NULL) {
         return nj_error_set(err, NJ_E_INVALID, "this TLS context does not dial");
@@ -215,23 +220,11 @@ int nj_wolf_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume
     }
     struct nj_tls_session *s = session_make(ctx, user, name != NULL ? name : "");
     if (!session_equip(s, ctx->side[NJ_WOLF_DIAL]) || !set_server_name(s)) {
-        nj_wolf_session_free(s);
+        session_free(s);
         return nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL, "tls: no session was made");
     }
     *sess_out = s;
     return NJ_OK;
-}
-
-void nj_wolf_session_free(struct nj_tls_session *s)
-{
-    if (s == NULL) {
-        return;
-    }
-    wolfSSL_free(s->ssl);
-    nj_wolf_drop_peer(s);
-    nj_wolf_host->dealloc(s->name);
-    nj_wolf_ctx_unref(s->ctx);
-    nj_wolf_host->dealloc(s);
 }
 
 /* ---- the handshake -------------------------------------------------------------------------- */
@@ -272,7 +265,7 @@ static bool group_refused(struct nj_tls_session *s)
 {
     const char *name = wolfSSL_get_curve_name(s->ssl);
     /* A group without a name here is none that the settings could list. */
-    return name != NULL && !nj_wolf_listed(s->ctx->groups, s->ctx->groups_n, group_of(s));
+    return name != NULL && !nj_tls_listed(s->ctx->groups, s->ctx->groups_n, group_of(s));
 }
 
 static int refuse_group(struct nj_tls_session *s)
@@ -313,7 +306,7 @@ static int settle(struct nj_tls_session *s)
     bool must_judge = s->dialling || s->ctx->verify == NJ_TLS_VERIFY_REQUIRE;
 
     s->up = true;
-    if (!nj_wolf_listed(s->ctx->suites, s->ctx->suites_n, suite)) {
+    if (!nj_tls_listed(s->ctx->suites, s->ctx->suites_n, suite)) {
         return nj_wolf_refuse(s, NJ_CLASS_NO_SUITE, NJ_ALERT_HANDSHAKE_FAILURE,
                               "tls: no cipher suite supported by both client and server");
     }
@@ -329,7 +322,7 @@ static int settle(struct nj_tls_session *s)
     return NJ_OK;
 }
 
-int nj_wolf_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out)
+static int session_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out)
 {
     struct nj_tls_in none = { 0 };
     in = in != NULL ? in : &none;
@@ -379,8 +372,8 @@ static int read_ended(struct nj_tls_session *s, int ret, size_t got, bool moved)
     return nj_wolf_fail(s, lib);
 }
 
-int nj_wolf_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, size_t cap,
-                 size_t *n_out, struct nj_sink *out)
+static int session_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, size_t cap,
+                        size_t *n_out, struct nj_sink *out)
 {
     struct nj_tls_in none = { 0 };
     in = in != NULL ? in : &none;
@@ -407,13 +400,14 @@ int nj_wolf_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, s
     return leave(s, rc == NJ_WANT_READ ? NJ_OK : rc);
 }
 
-size_t nj_wolf_has_plain(struct nj_tls_session *s)
+static size_t session_has_plain(struct nj_tls_session *s)
 {
     int n = s->up && !s->failed ? wolfSSL_pending(s->ssl) : 0;
     return n > 0 ? (size_t) n : 0;
 }
 
-int nj_wolf_seal(struct nj_tls_session *s, const uint8_t *src, size_t len, struct nj_sink *out)
+static int session_seal(struct nj_tls_session *s, const uint8_t *src, size_t len,
+                        struct nj_sink *out)
 {
     if (s->failed || !s->up) {
         return NJ_E_FAILED;
@@ -431,7 +425,7 @@ int nj_wolf_seal(struct nj_tls_session *s, const uint8_t *src, size_t len, struc
     return leave(s, NJ_OK);
 }
 
-int nj_wolf_key_update(struct nj_tls_session *s, struct nj_sink *out)
+static int session_key_update(struct nj_tls_session *s, struct nj_sink *out)
 {
     if (s->failed || !s->up) {
         return NJ_E_FAILED;
@@ -449,7 +443,7 @@ int nj_wolf_key_update(struct nj_tls_session *s, struct nj_sink *out)
 
 /* ---- endings -------------------------------------------------------------------------------- */
 
-int nj_wolf_close_notify(struct nj_tls_session *s, struct nj_sink *out)
+static int session_close_notify(struct nj_tls_session *s, struct nj_sink *out)
 {
     /* A second call would wait for the peer's; after a failure the alert was the last word. */
     if (s->ended || s->failed || s->ssl == NULL) {
@@ -461,7 +455,7 @@ int nj_wolf_close_notify(struct nj_tls_session *s, struct nj_sink *out)
     return leave(s, NJ_OK);
 }
 
-int nj_wolf_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
+static int session_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
 {
     if (s->failed || s->ended) {
         return NJ_OK;
@@ -471,14 +465,14 @@ int nj_wolf_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
     s->out = NULL;
     if (!exact) {
         /* No way to seal that alert: at least the stream ends in order. */
-        (void) nj_wolf_close_notify(s, out);
+        (void) session_close_notify(s, out);
     }
     (void) nj_wolf_refuse(s, NJ_CLASS_POLICY, NJ_ALERT_NONE, "tls: the session was ended");
     s->err.alert = s->sent;
     return exact ? NJ_OK : NJ_E_UNSUPPORTED;
 }
 
-int nj_wolf_in_eof(struct nj_tls_session *s)
+static int session_in_eof(struct nj_tls_session *s)
 {
     /* Not a failed session: what was decrypted before may still be taken. */
     if (!s->peer_ended && s->err.code == NJ_OK) {
@@ -506,7 +500,7 @@ static void fill_names(struct nj_tls_session *s, struct nj_tls_info *info)
     }
 #endif
     if (s->dialling) {
-        copy_text(info->server_name, sizeof(info->server_name), s->name, strlen(s->name));
+        copy_text(info->server_name, sizeof(info->server_name), s->name, nj_tls_sni_len(s->name));
         return;
     }
 #ifdef HAVE_SNI
@@ -518,7 +512,7 @@ static void fill_names(struct nj_tls_session *s, struct nj_tls_info *info)
 #endif
 }
 
-void nj_wolf_info(struct nj_tls_session *s, struct nj_tls_info *out)
+static void session_info(struct nj_tls_session *s, struct nj_tls_info *out)
 {
     struct nj_tls_info info = { .alert_sent = s->sent, .alert_received = NJ_ALERT_NONE };
     WOLFSSL_ALERT_HISTORY past = { { -1, -1 }, { -1, -1 } };
@@ -539,3 +533,34 @@ void nj_wolf_info(struct nj_tls_session *s, struct nj_tls_info *out)
     memcpy(out, &info, size < sizeof(info) ? size : sizeof(info));
     out->size = size;
 }
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+const struct nj_tls_provider nj_wolf_provider = {
+    .size = sizeof(struct nj_tls_provider),
+    .init = nj_wolf_init,
+    .fini = nj_wolf_fini,
+    .about = nj_wolf_about,
+    .caps = nj_wolf_caps,
+    .thread_detach = nj_wolf_thread_detach,
+    .ctx_new = nj_wolf_ctx_new,
+    .ctx_ref = nj_wolf_ctx_ref,
+    .ctx_unref = nj_wolf_ctx_unref,
+    .accept = session_accept,
+    .dial = session_dial,
+    .handshake = session_handshake,
+    .open = session_open,
+    .has_plain = session_has_plain,
+    .seal = session_seal,
+    .close_notify = session_close_notify,
+    .abort = session_abort,
+    .in_eof = session_in_eof,
+    .info = session_info,
+    .peer_chain = nj_wolf_peer_chain,
+    .drop_peer = nj_wolf_drop_peer,
+    .error = nj_wolf_error,
+    .free = session_free,
+    .verify_chain = nj_wolf_verify_chain,
+    .crypto = &nj_wolf_crypto,
+    .key_update = session_key_update,
+};

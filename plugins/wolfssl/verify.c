@@ -195,23 +195,6 @@ void nj_wolf_drop_peer(struct nj_tls_session *s)
 
 /* ---- the hook ------------------------------------------------------------------------------- */
 
-/* Go's rule: a dialling end always says "bad certificate", an accepting one tells more. */
-static int32_t usual_alert(const struct nj_tls_session *s, uint32_t cls)
-{
-    if (s->dialling) {
-        return NJ_ALERT_BAD_CERTIFICATE;
-    }
-    switch (cls) {
-    case NJ_CLASS_UNKNOWN_CA:
-        return NJ_ALERT_UNKNOWN_CA;
-    case NJ_CLASS_EXPIRED:
-    case NJ_CLASS_NOT_YET:
-        return NJ_ALERT_CERTIFICATE_EXPIRED;
-    default:
-        return NJ_ALERT_BAD_CERTIFICATE;
-    }
-}
-
 /* Ask the server.  It can only tighten, but where the context checks no chain at all. */
 static bool judge(struct nj_tls_session *s, uint32_t cls, int32_t depth, const char *lib_text)
 {
@@ -246,10 +229,10 @@ static bool judge(struct nj_tls_session *s, uint32_t cls, int32_t depth, const c
         nj_error_set_class(&s->err, NJ_E_FAILED, why, "%s", verdict.text);
     } else {
         nj_error_set_class(&s->err, NJ_E_FAILED, why, "tls: failed to verify certificate: %s",
-                           nj_wolf_cert_text(why));
+                           nj_tls_class_words(why)->text);
     }
     s->err.depth = depth;
-    s->wish = usual_alert(s, why);
+    s->wish = nj_tls_class_alert(why, found.judge);
     if (by_hook && !nj_wolf_alert_any()) {
         s->wish = NJ_ALERT_BAD_CERTIFICATE; /* as about() says, in all versions alike */
     } else if (by_hook && verdict.alert > 0) {
@@ -392,7 +375,7 @@ int nj_wolf_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, si
         return NJ_OK;
     }
     nj_error_set_class(err, NJ_E_FAILED, cls, "tls: failed to verify certificate: %s",
-                       nj_wolf_cert_text(cls));
+                       nj_tls_class_words(cls)->text);
     if (err != NULL) {
         err->lib_code = rc == WOLFSSL_SUCCESS ? 0 : rc;
     }

@@ -1,11 +1,9 @@
 /*
  * wolf.h: what the files of the wolfSSL provider share.  Nothing here leaves the shared object.
  *
- *   entry.c    the door, init, about, caps        session.c  one connection
+ *   entry.c    the door, suites, capabilities     session.c  one connection
  *   context.c  settings into WOLFSSL_CTX          verify.c   the peer's chain and the hook
- *   creds.c    own certificate, anchors           errors.c   the library's numbers into words
- *   names.c    suites and groups                  alert.c    alerts the library cannot send
- *   crypto.c   primitives outside TLS
+ *   crypto.c   primitives outside TLS             errors.c   numbers into words; alerts
  */
 #ifndef NJ_WOLFSSL_WOLF_H
 #define NJ_WOLFSSL_WOLF_H
@@ -18,7 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "natterjack/tls.h"
+#include "natterjack/tls_provider.h"
 
 /*
  * The verify callback is where the server's policy is asked.  A library that calls it for failures
@@ -121,43 +119,19 @@ int nj_wolf_ctx_new(const struct nj_tls_settings *set, struct nj_tls_ctx **ctx_o
                     struct nj_error *err);
 void nj_wolf_ctx_ref(struct nj_tls_ctx *ctx);
 void nj_wolf_ctx_unref(struct nj_tls_ctx *ctx);
-/* Words for a setting that the library refused.  Returns NJ_E_FAILED. */
-int nj_wolf_ctx_failed(struct nj_error *err, const char *what, int lib);
 
-/* ---- creds.c ---- */
-/* Pair and order of the chain, as far as the library does not see them itself. */
-int nj_wolf_identity_check(const struct nj_tls_identity *id, struct nj_error *err);
-int nj_wolf_identity_set(WOLFSSL_CTX *c, const struct nj_tls_identity *id, struct nj_error *err);
-/* Load the anchors; those of the system only if `needed`.  Bad ones are skipped with a warning. */
-int nj_wolf_trust_set(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const struct nj_tls_settings *set,
-                      bool needed, struct nj_error *err);
-
-/* ---- names.c ---- */
-/* Ask the loaded library which suites and groups it has.  Main thread, from init(). */
-void nj_wolf_names_load(void);
-const uint16_t *nj_wolf_suites(size_t *n_out);
-const uint16_t *nj_wolf_groups(size_t *n_out);
+/* ---- entry.c ---- */
+int nj_wolf_init(const struct nj_host *host, struct nj_error *err);
+void nj_wolf_fini(void);
+void nj_wolf_thread_detach(void);
+uint64_t nj_wolf_caps(void);
+void nj_wolf_about(struct nj_tls_about *out);
 const char *nj_wolf_suite_name(uint16_t id);
 /* The IANA number of the group with the library's name; 0 when unknown or NULL. */
 uint16_t nj_wolf_group_id(const char *name);
-bool nj_wolf_listed(const uint16_t *list, size_t n, uint16_t id);
 
 /* ---- session.c ---- */
-int nj_wolf_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_session **sess_out,
-                   struct nj_error *err);
-int nj_wolf_dial(struct nj_tls_ctx *ctx, const char *name, struct nj_span resume, void *user,
-                 struct nj_tls_session **sess_out, struct nj_error *err);
-int nj_wolf_handshake(struct nj_tls_session *s, struct nj_tls_in *in, struct nj_sink *out);
-int nj_wolf_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *dst, size_t cap,
-                 size_t *n_out, struct nj_sink *out);
-size_t nj_wolf_has_plain(struct nj_tls_session *s);
-int nj_wolf_seal(struct nj_tls_session *s, const uint8_t *src, size_t len, struct nj_sink *out);
-int nj_wolf_close_notify(struct nj_tls_session *s, struct nj_sink *out);
-int nj_wolf_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out);
-int nj_wolf_in_eof(struct nj_tls_session *s);
-void nj_wolf_info(struct nj_tls_session *s, struct nj_tls_info *out);
-void nj_wolf_session_free(struct nj_tls_session *s);
-int nj_wolf_key_update(struct nj_tls_session *s, struct nj_sink *out);
+extern const struct nj_tls_provider nj_wolf_provider;
 /* Transport callbacks, for context.c. */
 int nj_wolf_on_recv(WOLFSSL *ssl, char *buf, int cap, void *user);
 int nj_wolf_on_send(WOLFSSL *ssl, char *buf, int len, void *user);
@@ -186,13 +160,10 @@ int nj_wolf_fail(struct nj_tls_session *s, int lib);
 /* The same for a refusal of our own: `alert` is sent if the library allows. */
 int nj_wolf_refuse(struct nj_tls_session *s, uint32_t cls, int32_t alert, const char *text);
 uint32_t nj_wolf_cert_class(int lib);
-/* "x509: …", the words for a class of certificate failure. */
-const char *nj_wolf_cert_text(uint32_t cls);
 const char *nj_wolf_reason(int lib);
 void nj_wolf_clear_queue(void);
 void nj_wolf_error(struct nj_tls_session *s, struct nj_error *out);
 
-/* ---- alert.c ---- */
 #define NJ_WOLF_ALERT_RECORD_MAX 64
 /*
  * Make the record of a fatal alert as our next one, whose sequence number is what the library

@@ -89,7 +89,7 @@ static const struct refusal *refusal_of(const struct scene *sc, const struct ver
 
 enum cell { CELL_NOT_RUN = 0, CELL_NOT_APPLICABLE, CELL_AS_REFERENCE, CELL_NOT_PRESENTED };
 
-static uint8_t cells[SCENES_MAX][VERDICT_ROWS_MAX];
+static enum cell cells[SCENES_MAX][VERDICT_ROWS_MAX];
 
 /* ---- one handshake ---------------------------------------------------------------------------- */
 
@@ -321,7 +321,7 @@ static bool somebody_presents(size_t judge, size_t role_and_version, int row)
 {
     bool run = false;
     for (size_t presenter = 0; presenter < providers_n; presenter++) {
-        uint8_t cell = cells[(judge * providers_n + presenter) * 4 + role_and_version][row];
+        enum cell cell = cells[(judge * providers_n + presenter) * 4 + role_and_version][row];
         if (cell == CELL_AS_REFERENCE || cell == CELL_NOT_APPLICABLE) {
             return true;
         }
