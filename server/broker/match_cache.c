@@ -26,6 +26,7 @@ struct nj_match_cache {
     uint64_t lookups;
     uint64_t hits;
     uint64_t entries;
+    struct entry *last; /* of the lookup before, if it is still there */
     struct nj_matcher *matcher;
 };
 
@@ -51,6 +52,7 @@ static void drop(struct nj_match_cache *c, size_t place)
         c->bytes -= e->bytes;
         c->entries--;
         c->places[place] = NULL;
+        c->last = c->last == e ? NULL : c->last;
         nj_dealloc(e);
     }
 }
@@ -140,17 +142,28 @@ static const struct nj_match *fill(struct nj_match_cache *c, size_t place,
     return &e->match;
 }
 
+static bool is_for(const struct entry *e, const struct nj_account *account, const char *subject,
+                   size_t len)
+{
+    return e != NULL && e->account == account && e->subject_len == len &&
+           memcmp(e->subject, subject, len) == 0 &&
+           e->generation == nj_index_generation(account->index);
+}
+
 const struct nj_match *nj_match_cache_get(struct nj_match_cache *c, const struct nj_account *account,
                                           const char *subject, size_t len)
 {
+    c->lookups++;
+    if (is_for(c->last, account, subject, len)) { /* publishers repeat themselves */
+        c->hits++;
+        return &c->last->match;
+    }
     uint64_t hash = hash_subject(c->seed, subject, len);
     size_t place = (size_t) hash & c->mask;
-    c->lookups++;
-    const struct entry *e = c->places != NULL ? c->places[place] : NULL;
-    if (e != NULL && e->hash == hash && e->account == account && e->subject_len == len &&
-        memcmp(e->subject, subject, len) == 0 &&
-        e->generation == nj_index_generation(account->index)) {
+    struct entry *e = c->places != NULL ? c->places[place] : NULL;
+    if (e != NULL && e->hash == hash && is_for(e, account, subject, len)) {
         c->hits++;
+        c->last = e;
         return &e->match;
     }
     return fill(c, place, account, hash, subject, len);

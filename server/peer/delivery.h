@@ -42,6 +42,8 @@ struct nj_delivery {
     struct nj_payload *own;     /* made here, to be given back */
 };
 
+#define NJ_DELIVERY_LINE 256 /* a control line's fixed parts that fit are written once a message */
+
 void nj_delivery_begin(struct nj_delivery *d, struct nj_worker *w, struct nj_message *msg,
                        struct nj_client *producer);
 /* nj_route_sink.deliver; user is the struct nj_delivery. */

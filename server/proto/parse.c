@@ -514,17 +514,68 @@ static int step_line(struct nj_parser *p, const uint8_t *in, size_t len, size_t 
     }
 }
 
-/* The commonest line, all in the input: PUB and blank. */
-static bool quick_pub(struct nj_parser *p, const uint8_t *in, size_t len)
+/* Bytes of one argument: ends at a blank, a line end, or another control byte. */
+static const uint8_t *word_end(const uint8_t *s, const uint8_t *end)
 {
-    if (len > 4 && (in[0] | 32) == 'p' && (in[1] | 32) == 'u' && (in[2] | 32) == 'b' &&
-        is_blank((char) in[3])) {
-        p->op = NJ_OP_PUB;
-        p->op_headers = false;
-        p->stage = STAGE_BLANKS;
-        return true;
+    while (s < end && *s > ' ') {
+        s++;
     }
-    return false;
+    return s;
+}
+
+static struct nj_text text_of(const uint8_t *from, const uint8_t *to)
+{
+    return (struct nj_text){ (const char *) from, (uint32_t) (to - from) };
+}
+
+/*
+ * The commonest operation, all of it in the input and nothing unusual about it:
+ * "PUB subject [reply] size\r\n" and its payload.  False: read it step by step.
+ */
+static bool quick_pub(const struct nj_parser *p, const uint8_t *in, size_t len, size_t *used_out,
+                      struct nj_event *ev)
+{
+    if (len < 8 || (in[0] | 32) != 'p' || (in[1] | 32) != 'u' || (in[2] | 32) != 'b' ||
+        in[3] != ' ') {
+        return false;
+    }
+    size_t most = 4 + (size_t) p->max_control_line;
+    const uint8_t *end = in + (len < most ? len : most);
+    const uint8_t *subject_end = word_end(in + 4, end);
+    if (subject_end == in + 4 || subject_end == end || *subject_end != ' ') {
+        return false;
+    }
+    ev->subject = text_of(in + 4, subject_end);
+    ev->reply = (struct nj_text){ NULL, 0 };
+    const uint8_t *at = subject_end + 1;
+    const uint8_t *stop = word_end(at, end);
+    if (stop < end && *stop == ' ') {
+        ev->reply = text_of(at, stop);
+        at = stop + 1;
+        stop = word_end(at, end);
+    }
+    ev->size_digits = text_of(at, stop);
+    int64_t size = parse_size(ev->size_digits);
+    size_t line_len = (size_t) (stop - in) + 2;
+    if (size < 0 || (stop > at && ev->reply.ptr != NULL && ev->reply.len == 0) ||
+        len < line_len + (size_t) size + 2 || stop[0] != '\r' || stop[1] != '\n' ||
+        (p->max_payload >= 0 && size > p->max_payload)) {
+        return false;
+    }
+    const uint8_t *payload = in + line_len;
+    if (payload[size] != '\r' || payload[size + 1] != '\n') {
+        return false;
+    }
+    ev->op = NJ_OP_PUB;
+    ev->headers = false;
+    ev->arg = text_of(in + 4, stop);
+    ev->hdr_digits = ev->queue = ev->sid = ev->max = (struct nj_text){ NULL, 0 };
+    ev->hdr_len = 0;
+    ev->size = (uint32_t) size;
+    ev->payload = payload;
+    ev->shared = NULL;
+    *used_out = line_len + (size_t) size + 2;
+    return true;
 }
 
 int nj_parse(struct nj_parser *p, const uint8_t *in, size_t len, size_t *used_out,
@@ -536,10 +587,12 @@ int nj_parse(struct nj_parser *p, const uint8_t *in, size_t len, size_t *used_ou
     ev->op = NJ_OP_NONE;
     ev->error = NJ_PARSE_OK;
     if (p->stage == STAGE_START) {
-        drop_line(p); /* of the operation before */
-        drop_payload(p);
-        if (quick_pub(p, in, len)) {
-            used = 4;
+        if (p->line != NULL || p->payload != NULL) { /* of the operation before */
+            drop_line(p);
+            drop_payload(p);
+        }
+        if (!p->line_events && quick_pub(p, in, len, used_out, ev)) {
+            return NJ_OK;
         }
     } else if (p->stage == STAGE_PAYLOAD) {
         rc = p->payload != NULL ? go_on_with_payload(p, in, len, &used, ev)
