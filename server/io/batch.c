@@ -1,6 +1,7 @@
 #include "io/batch.h"
 
 #include "base/alloc.h"
+#include "base/yield.h"
 #include "io/worker.h"
 
 #define KEEP_SPARE 64
@@ -66,6 +67,7 @@ void nj_batch_seal(struct nj_worker *w, struct nj_batch *b, uint64_t extra_weigh
 
 void nj_batch_hand_over(struct nj_worker *w)
 {
+    NJ_YIELD();
     for (uint16_t i = 0; i < w->set->n; i++) {
         if (w->open[i] != NULL) {
             push(w, i);

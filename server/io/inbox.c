@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/yield.h"
 #include "natterjack/plugin.h"
 
 int nj_inbox_init(struct nj_inbox *in)
@@ -28,7 +29,9 @@ void nj_inbox_push(struct nj_inbox *in, struct nj_item *item)
     struct nj_item *head = atomic_load_explicit(&in->head, memory_order_relaxed);
     do {
         item->next = head;
+        NJ_YIELD();
     } while (!atomic_compare_exchange_weak(&in->head, &head, item));
+    NJ_YIELD();
     if (atomic_load(&in->asleep) != 0 && atomic_exchange(&in->asleep, 0) != 0) {
         uint64_t one = 1;
         ssize_t n;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/rcu.h"
+#include "base/yield.h"
 #include "io/batch.h"
 #include "io/conn.h"
 
@@ -92,6 +93,7 @@ bool nj_worker_drain(struct nj_worker *w)
     if (nj_inbox_empty(&w->inbox)) {
         return false;
     }
+    NJ_YIELD();
     struct nj_item *item = nj_inbox_take(&w->inbox);
     while (item != NULL) {
         struct nj_item *next = item->next;
