@@ -45,9 +45,21 @@ static void rewatch(struct nj_conn *c)
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
+/* TLS opens record by record, also after the connection was paused by the first of them. */
+static void keep_more(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    c->rest = nj_realloc(c->rest, c->rest_len + len);
+    memcpy(c->rest + c->rest_len, ptr, len);
+    c->rest_len += len;
+}
+
 /* Plain bytes go up; what is not used while paused is kept. */
 void nj_conn_feed(struct nj_conn *c, const uint8_t *ptr, size_t len)
 {
+    if (c->rest != NULL) {
+        keep_more(c, ptr, len);
+        return;
+    }
     size_t used = c->ops->bytes(c, ptr, len);
     if (used < len && c->state == NJ_CONN_OPEN) {
         c->rest = nj_memdup(ptr + used, len - used);

@@ -62,8 +62,13 @@ bool nj_inbox_sleep(struct nj_inbox *in)
 
 void nj_inbox_awake(struct nj_inbox *in)
 {
-    if (atomic_exchange(&in->asleep, 0) == 0) {
-        uint64_t n;
-        (void) !read(in->event_fd, &n, sizeof(n)); /* somebody rang: empty the bell */
-    }
+    atomic_store(&in->asleep, 0);
+}
+
+/* Not in nj_inbox_awake(): who took `asleep` away may ring only after that, and a bell that nobody
+ * quiets makes every poll return at once. */
+void nj_inbox_quiet(struct nj_inbox *in)
+{
+    uint64_t n;
+    (void) !read(in->event_fd, &n, sizeof(n));
 }
