@@ -54,7 +54,7 @@ AC_DEFUN([NJ_COMPILER_FLAGS], [
     [yes], [nj_sanitizers=address,undefined],
     [nj_sanitizers=$enable_sanitizers])
   AS_IF([test "$nj_sanitizers" != no], [
-    NJ_SAN_CFLAGS="-fsanitize=$nj_sanitizers -fno-omit-frame-pointer"
+    NJ_SAN_CFLAGS="-fsanitize=$nj_sanitizers -fno-omit-frame-pointer -DNJ_DEBUG"
     AS_CASE([,$nj_sanitizers,],
       [*,undefined,*], [NJ_SAN_CFLAGS="$NJ_SAN_CFLAGS -fno-sanitize-recover=undefined"])
     AC_MSG_CHECKING([whether $CC links with $NJ_SAN_CFLAGS])

@@ -1,14 +1,11 @@
 #include "base/rcu.h"
 
-#include <stdatomic.h>
-#include <stdint.h>
-#include <time.h>
+#include <pthread.h>
+#include <stdbool.h>
 
 #ifdef NJ_TSAN
 char nj_rcu_tsan_tag;
 #endif
-
-static _Atomic int64_t deferred; /* functions that have not run yet */
 
 void nj_rcu_register(void)
 {
@@ -31,24 +28,49 @@ static void reclaim(struct rcu_head *head)
     struct nj_rcu_head *h = (struct nj_rcu_head *) (void *) head; /* first member */
     NJ_RCU_RECLAIM();
     h->fn(h);
-    (void) atomic_fetch_sub_explicit(&deferred, 1, memory_order_release);
 }
 
 void nj_rcu_defer(struct nj_rcu_head *head, void (*fn)(struct nj_rcu_head *))
 {
     head->fn = fn;
-    (void) atomic_fetch_add_explicit(&deferred, 1, memory_order_relaxed);
     NJ_RCU_READER_DONE(); /* what this thread wrote before is seen by fn */
     urcu_qsbr_call_rcu(&head->head, reclaim);
 }
 
-/* The library's own barrier passes memory between threads in a way that ThreadSanitizer cannot
- * see, so the functions are counted here. */
+/* One queue, first in first out: when this one runs, those before it have run. */
+struct marker {
+    struct nj_rcu_head head;
+    bool reached; /* under mu */
+};
+
+static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t reached = PTHREAD_COND_INITIALIZER;
+
+static void reach(struct nj_rcu_head *head)
+{
+    struct marker *m = (struct marker *) (void *) head; /* first member */
+    (void) pthread_mutex_lock(&mu);
+    m->reached = true;
+    (void) pthread_cond_broadcast(&reached);
+    (void) pthread_mutex_unlock(&mu);
+}
+
+/* The library's own barrier does the same, but frees its marker in a way that
+ * ThreadSanitizer cannot follow. */
 void nj_rcu_barrier(void)
 {
-    const struct timespec pause = { .tv_nsec = 200000 };
-    while (atomic_load_explicit(&deferred, memory_order_acquire) > 0) {
-        (void) nanosleep(&pause, NULL);
+    struct marker m = { .reached = false };
+    bool online = urcu_qsbr_read_ongoing() != 0;
+    nj_rcu_defer(&m.head, reach);
+    if (online) {
+        nj_rcu_offline(); /* else the end of our own turn would be waited for */
     }
-    NJ_RCU_RECLAIM();
+    (void) pthread_mutex_lock(&mu);
+    while (!m.reached) {
+        (void) pthread_cond_wait(&reached, &mu);
+    }
+    (void) pthread_mutex_unlock(&mu);
+    if (online) {
+        nj_rcu_online();
+    }
 }

@@ -15,7 +15,11 @@ static bool offer(struct nj_sub *sub, bool in_queue, const struct nj_route_from 
     if (!nj_sub_claim(sub)) {
         return false;
     }
-    return sink->deliver(sink->user, sub, in_queue);
+    if (!sink->deliver(sink->user, sub, in_queue)) {
+        nj_sub_unclaim(sub);
+        return false;
+    }
+    return true;
 }
 
 static bool offer_group(const struct nj_match *match, const struct nj_match_group *g,

@@ -61,9 +61,16 @@ static inline const char *nj_sub_sid(const struct nj_sub *s)
     return s->bytes + s->subject_len + 1 + s->queue_len + 1;
 }
 
+/* A claim came to nothing: another message may have it.  Any worker. */
+static inline void nj_sub_unclaim(struct nj_sub *s)
+{
+    (void) atomic_fetch_sub(&s->claimed, 1);
+}
+
 /*
  * Claim one delivery.  False when the maximum was reached before: the caller goes on as if the
- * subscription were not there.  Any worker.
+ * subscription were not there.  Any worker.  Who cannot deliver after all gives the claim back; a
+ * lost claim goes back too, so that `claimed` counts deliveries when the maximum is raised later.
  *
  * The owner stores `max` and then reads `claimed`; a claimant adds to `claimed` and then reads
  * `max`.  Both are sequentially consistent, so at least one of them sees the other and no message
@@ -73,7 +80,11 @@ static inline bool nj_sub_claim(struct nj_sub *s)
 {
     uint64_t n = atomic_fetch_add(&s->claimed, 1) + 1;
     uint64_t max = atomic_load(&s->max);
-    return max == 0 || n <= max;
+    if (max == 0 || n <= max) {
+        return true;
+    }
+    nj_sub_unclaim(s);
+    return false;
 }
 
 #endif

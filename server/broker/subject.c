@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+/* Has the text a token that is empty? */
+static bool has_empty_token(const char *s, size_t len)
+{
+    return len == 0 || s[0] == '.' || s[len - 1] == '.' || memmem(s, len, "..", 2) != NULL;
+}
+
 /* Length of the token that starts at `at`. */
 static size_t token_len(const char *s, size_t len, size_t at)
 {
@@ -49,14 +55,14 @@ bool nj_subject_matches(const char *pattern, size_t pattern_len, const char *lit
 {
     size_t p = 0;
     size_t l = 0;
+    if (has_empty_token(literal, literal_len)) {
+        return false;
+    }
     while (p <= pattern_len && l <= literal_len) {
         size_t pn = token_len(pattern, pattern_len, p);
         size_t ln = token_len(literal, literal_len, l);
-        if (ln == 0) {
-            return false;
-        }
         if (pn == 1 && pattern[p] == '>') {
-            return p + pn == pattern_len && nj_subject_tokens(literal + l, literal_len - l) > 0;
+            return p + pn == pattern_len;
         }
         bool star = pn == 1 && pattern[p] == '*';
         if (!star && (pn != ln || memcmp(pattern + p, literal + l, pn) != 0)) {

@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "base/alloc.h"
+#include "base/yield.h"
 #include "io/worker.h"
 
 #define KEEP_SPARE 64
@@ -74,6 +75,7 @@ void nj_batch_hand_over(struct nj_worker *w)
     if (!any) {
         return;
     }
+    NJ_YIELD();
     w->handovers++;
     for (uint16_t i = 0; i < n; i++) {
         if (w->open[i] != NULL) {

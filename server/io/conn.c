@@ -45,19 +45,24 @@ static void rewatch(struct nj_conn *c)
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-static void keep_rest(struct nj_conn *c, const uint8_t *ptr, size_t len)
+/* TLS opens record by record, also after the connection was paused by the first of them. */
+static void keep_more(struct nj_conn *c, const uint8_t *ptr, size_t len)
 {
     c->rest = nj_realloc(c->rest, c->rest_len + len);
     memcpy(c->rest + c->rest_len, ptr, len);
     c->rest_len += len;
 }
 
-/* Bounded: a paused connection is not read, so there is one read's worth of it. */
+/* Plain bytes go up; what is not used while paused is kept. */
 void nj_conn_feed(struct nj_conn *c, const uint8_t *ptr, size_t len)
 {
-    size_t used = c->rest == NULL ? c->ops->bytes(c, ptr, len) : 0;
+    if (c->rest != NULL) {
+        keep_more(c, ptr, len);
+        return;
+    }
+    size_t used = c->ops->bytes(c, ptr, len);
     if (used < len && c->state == NJ_CONN_OPEN) {
-        keep_rest(c, ptr + used, len - used);
+        keep_more(c, ptr + used, len - used);
     }
 }
 

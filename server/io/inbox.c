@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/yield.h"
 #include "natterjack/plugin.h"
 
 int nj_inbox_init(struct nj_inbox *in)
@@ -28,11 +29,13 @@ void nj_inbox_put(struct nj_inbox *in, struct nj_item *item)
     struct nj_item *head = atomic_load_explicit(&in->head, memory_order_relaxed);
     do {
         item->next = head;
+        NJ_YIELD();
     } while (!atomic_compare_exchange_weak(&in->head, &head, item));
 }
 
 void nj_inbox_ring(struct nj_inbox *in)
 {
+    NJ_YIELD();
     if (atomic_load(&in->asleep) != 0 && atomic_exchange(&in->asleep, 0) != 0) {
         uint64_t one = 1;
         ssize_t n;
@@ -69,8 +72,13 @@ bool nj_inbox_sleep(struct nj_inbox *in)
 
 void nj_inbox_awake(struct nj_inbox *in)
 {
-    if (atomic_exchange(&in->asleep, 0) == 0) {
-        uint64_t n;
-        (void) !read(in->event_fd, &n, sizeof(n)); /* somebody rang: empty the bell */
-    }
+    atomic_store(&in->asleep, 0);
+}
+
+/* Not in nj_inbox_awake(): who took `asleep` away may ring only after that, and a bell that nobody
+ * quiets makes every poll return at once. */
+void nj_inbox_quiet(struct nj_inbox *in)
+{
+    uint64_t n;
+    (void) !read(in->event_fd, &n, sizeof(n));
 }

@@ -47,4 +47,7 @@ static inline bool nj_inbox_empty(struct nj_inbox *in)
 bool nj_inbox_sleep(struct nj_inbox *in);
 void nj_inbox_awake(struct nj_inbox *in);
 
+/* Owner: the poll said that event_fd is readable. */
+void nj_inbox_quiet(struct nj_inbox *in);
+
 #endif

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/rcu.h"
+#include "base/yield.h"
 #include "io/batch.h"
 #include "io/conn.h"
 
@@ -92,6 +93,7 @@ bool nj_worker_drain(struct nj_worker *w)
     if (nj_inbox_empty(&w->inbox)) {
         return false;
     }
+    NJ_YIELD();
     struct nj_item *item = nj_inbox_take(&w->inbox);
     while (item != NULL) {
         struct nj_item *next = item->next;
@@ -156,11 +158,17 @@ static void turn(struct nj_worker *w)
     nj_batch_hand_over(w);
 }
 
-static void throw_away_inbox(struct nj_worker *w)
+/* No connection is left.  What lies here is run, as its payloads and batches have owners; a queue
+ * message may be handed on to others, whose connections may still be there. */
+static bool empty_inbox(struct nj_worker *w)
 {
+    bool any = false;
     while (nj_worker_drain(w)) {
+        any = true;
         nj_conn_free_dead(w);
+        nj_batch_hand_over(w);
     }
+    return any;
 }
 
 static void *run(void *arg)
@@ -175,7 +183,7 @@ static void *run(void *arg)
     while (!w->stopping || w->conns_n > 0) {
         turn(w);
     }
-    throw_away_inbox(w);
+    (void) empty_inbox(w);
     w->set->ops->stop(w, w->set->user);
     nj_rcu_unregister();
     return NULL;
@@ -185,7 +193,6 @@ static void *run(void *arg)
 
 static void worker_free(struct nj_worker *w)
 {
-    nj_batch_hand_over(w);
     for (struct nj_item *it = atomic_exchange(&w->home, NULL); it != NULL;) {
         struct nj_batch *b = (struct nj_batch *) (void *) it;
         it = it->next;
@@ -218,14 +225,14 @@ static void worker_free(struct nj_worker *w)
     nj_dealloc(w);
 }
 
-static void ignore_bell(struct nj_worker *w, struct nj_source *src, uint32_t events)
+static void quiet_bell(struct nj_worker *w, struct nj_source *src, uint32_t events)
 {
-    (void) w;
     (void) src;
     (void) events;
+    nj_inbox_quiet(&w->inbox);
 }
 
-static struct nj_source bell = { .ready = ignore_bell };
+static struct nj_source bell = { .ready = quiet_bell };
 
 static int worker_new(struct nj_workers *set, uint16_t id, struct nj_worker **w_out,
                       struct nj_error *err)
@@ -341,8 +348,11 @@ void nj_workers_join(struct nj_workers **setp)
     for (uint16_t i = 0; i < set->n; i++) {
         (void) pthread_join(set->at[i]->thread, NULL);
     }
-    for (uint16_t i = 0; i < set->n; i++) {
-        throw_away_inbox(set->at[i]); /* pushed while the others ended */
+    for (bool any = true; any;) { /* pushed while the others ended */
+        any = false;
+        for (uint16_t i = 0; i < set->n; i++) {
+            any = empty_inbox(set->at[i]) || any;
+        }
     }
     for (uint16_t i = 0; i < set->n; i++) {
         worker_free(set->at[i]);

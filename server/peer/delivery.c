@@ -420,6 +420,9 @@ static void hand_on(struct nj_worker *w, struct nj_message *m, const char *queue
 {
     struct nj_hub_worker *hw = nj_hub_worker_of(w);
     bool taken = false;
+    if (hw->cache == NULL) {
+        return; /* this worker has ended, and so have all others: nobody is left to ask or answer */
+    }
     if (m->hops < HOPS_MOST) {
         struct nj_message again = *m;
         struct nj_delivery d;

@@ -9,7 +9,7 @@
 enum stage {
     STAGE_START,
     STAGE_VERB,    /* part of a verb is in p->verb */
-    STAGE_BLANKS,  /* verb known, blanks before the argument */
+    STAGE_blanks,  /* verb known, blanks before the argument */
     STAGE_ARG,     /* argument incomplete, in p->line */
     STAGE_SKIP,    /* PING, PONG, +OK: what follows the verb is ignored up to LF */
     STAGE_PAYLOAD
@@ -122,17 +122,24 @@ static int fail(struct nj_event *ev, enum nj_parse_error error, int state, const
 
 /* ---- arguments -------------------------------------------------------------------------------- */
 
-/* Split at blanks.  Returns how many there are; at most `max` are stored. */
-static size_t split(const char *s, size_t len, struct nj_text *out, size_t max)
+/* SUB and UNSUB are divided at stray CR and LF too, PUB and HPUB are not: the reference's way. */
+static const bool blanks[256] = { [' '] = true, ['\t'] = true };
+static const bool blanks_and_ends[256] = {
+    [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true
+};
+
+/* Split at dividers.  Returns how many there are; at most `max` are stored. */
+static size_t split(const char *s, size_t len, const bool *dividers, struct nj_text *out,
+                    size_t max)
 {
     size_t n = 0;
     size_t at = 0;
     while (at < len) {
-        while (at < len && is_blank(s[at])) {
+        while (at < len && dividers[(uint8_t) s[at]]) {
             at++;
         }
         size_t start = at;
-        while (at < len && !is_blank(s[at])) {
+        while (at < len && !dividers[(uint8_t) s[at]]) {
             at++;
         }
         if (at > start) {
@@ -173,14 +180,13 @@ static int check_payload_size(struct nj_parser *p, struct nj_event *ev, int64_t 
 static int parse_pub(struct nj_parser *p, struct nj_event *ev)
 {
     struct nj_text a[3];
-    size_t n = split(ev->arg.ptr, ev->arg.len, a, 3);
+    size_t n = split(ev->arg.ptr, ev->arg.len, blanks, a, 3);
     if (n < 2 || n > 3) {
         return fail(ev, NJ_PARSE_PUB_ARGS, 0, NULL);
     }
     ev->subject = a[0];
-    if (n == 3) {
-        ev->reply = a[1];
-    }
+    ev->reply = n == 3 ? a[1] : (struct nj_text){ NULL, 0 };
+    ev->hdr_digits = (struct nj_text){ NULL, 0 };
     ev->size_digits = a[n - 1];
     ev->hdr_len = 0;
     int64_t size = parse_size(ev->size_digits);
@@ -196,7 +202,7 @@ static int parse_hpub(struct nj_parser *p, struct nj_event *ev)
     if (!p->headers_on) {
         return fail(ev, NJ_PARSE_HEADERS_OFF, 0, NULL);
     }
-    size_t n = split(ev->arg.ptr, ev->arg.len, a, 4);
+    size_t n = split(ev->arg.ptr, ev->arg.len, blanks, a, 4);
     if (n < 3 || n > 4) {
         return fail(ev, NJ_PARSE_HPUB_ARGS, 0, NULL);
     }
@@ -224,7 +230,7 @@ static int parse_hpub(struct nj_parser *p, struct nj_event *ev)
 static int parse_sub(struct nj_event *ev)
 {
     struct nj_text a[3];
-    size_t n = split(ev->arg.ptr, ev->arg.len, a, 3);
+    size_t n = split(ev->arg.ptr, ev->arg.len, blanks_and_ends, a, 3);
     if (n < 2 || n > 3) {
         return fail(ev, NJ_PARSE_SUB_ARGS, 0, NULL);
     }
@@ -239,7 +245,7 @@ static int parse_sub(struct nj_event *ev)
 static int parse_unsub(struct nj_event *ev)
 {
     struct nj_text a[2];
-    size_t n = split(ev->arg.ptr, ev->arg.len, a, 2);
+    size_t n = split(ev->arg.ptr, ev->arg.len, blanks_and_ends, a, 2);
     if (n < 1 || n > 2) {
         return fail(ev, NJ_PARSE_UNSUB_ARGS, 0, NULL);
     }
@@ -365,11 +371,11 @@ static int go_on_with_payload(struct nj_parser *p, const uint8_t *in, size_t len
 
 size_t nj_parser_direct(struct nj_parser *p, uint8_t **to_out)
 {
-    if (p->stage != STAGE_PAYLOAD || p->payload == NULL) {
+    if (p->stage != STAGE_PAYLOAD || p->payload == NULL || p->payload_have >= p->pub.size) {
         return 0;
     }
     *to_out = p->payload->bytes + p->payload_have;
-    return (size_t) p->pub.size + 2 - p->payload_have;
+    return (size_t) p->pub.size - p->payload_have;
 }
 
 void nj_parser_direct_done(struct nj_parser *p, size_t n)
@@ -446,7 +452,7 @@ static void verb_done(struct nj_parser *p, const struct verb *v)
     p->op_headers = v->headers;
     p->verb_len = 0;
     bool skips = v->op == NJ_OP_PING || v->op == NJ_OP_PONG || v->op == NJ_OP_OK;
-    p->stage = skips ? STAGE_SKIP : STAGE_BLANKS;
+    p->stage = skips ? STAGE_SKIP : STAGE_blanks;
 }
 
 /*
@@ -500,7 +506,7 @@ static int step_line(struct nj_parser *p, const uint8_t *in, size_t len, size_t 
         rc = read_verb(p, in, len, &n, ev);
         *used += n;
         return rc;
-    case STAGE_BLANKS:
+    case STAGE_blanks:
         n = count_blanks(in, len);
         *used += n;
         if (n < len) {

@@ -1,0 +1,414 @@
+/* test_worker.c: workers, their inboxes, and the batches and credit between them. */
+#include <check.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/rcu.h"
+#include "io/batch.h"
+#include "io/conn.h"
+#include "io/inbox.h"
+#include "io/worker.h"
+
+#define PATIENCE_US INT64_C(20000000)
+
+/* ---- the inbox alone ----------------------------------------------------------------------------------- */
+
+enum { PRODUCERS = 4, EACH = 20000 };
+
+struct note {
+    struct nj_item item; /* first */
+    unsigned producer, number;
+    uint64_t ticket; /* taken before the push: what had a ticket and was in is earlier */
+};
+
+static struct nj_inbox inbox;
+static _Atomic uint64_t pushed; /* tickets of pushes that are over */
+
+static void *produce(void *arg)
+{
+    struct note *notes = arg;
+    for (unsigned i = 0; i < EACH; i++) {
+        notes[i].ticket = atomic_load(&pushed);
+        nj_inbox_push(&inbox, &notes[i].item);
+        (void) atomic_fetch_add(&pushed, 1);
+    }
+    return NULL;
+}
+
+static void wait_for_bell(void)
+{
+    if (nj_inbox_sleep(&inbox)) {
+        struct pollfd p = { .fd = inbox.event_fd, .events = POLLIN };
+        ck_assert_int_eq(poll(&p, 1, 20000), 1); /* a lost wake-up ends here */
+        nj_inbox_quiet(&inbox);
+    }
+    nj_inbox_awake(&inbox);
+}
+
+/* For each taken note: all pushes that were over when it began came out before it. */
+START_TEST(items_come_out_in_the_order_of_pushing)
+{
+    struct note *notes = nj_calloc((size_t) PRODUCERS * EACH, sizeof(*notes));
+    pthread_t threads[PRODUCERS];
+    unsigned next[PRODUCERS] = { 0 };
+    uint64_t seen = 0;
+    ck_assert_int_eq(nj_inbox_init(&inbox), 0);
+    for (unsigned i = 0; i < PRODUCERS * EACH; i++) {
+        notes[i].producer = i / EACH;
+        notes[i].number = i % EACH;
+    }
+    for (unsigned i = 0; i < PRODUCERS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, produce, notes + i * EACH), 0);
+    }
+
+    while (seen < (uint64_t) PRODUCERS * EACH) {
+        const struct nj_item *it = nj_inbox_take(&inbox);
+        if (it == NULL) {
+            wait_for_bell();
+        }
+        for (; it != NULL; it = it->next) {
+            const struct note *n = (const struct note *) (const void *) it;
+            ck_assert_uint_eq(n->number, next[n->producer]++);
+            ck_assert_uint_ge(seen, n->ticket);
+            seen++;
+        }
+    }
+
+    for (unsigned i = 0; i < PRODUCERS; i++) {
+        (void) pthread_join(threads[i], NULL);
+    }
+    ck_assert(nj_inbox_empty(&inbox));
+    nj_inbox_fini(&inbox);
+    nj_dealloc(notes);
+}
+END_TEST
+
+START_TEST(sleeping_is_refused_while_something_lies_there)
+{
+    struct nj_item it = { 0 };
+    ck_assert_int_eq(nj_inbox_init(&inbox), 0);
+    ck_assert(nj_inbox_sleep(&inbox));
+    nj_inbox_awake(&inbox);
+
+    nj_inbox_push(&inbox, &it);
+
+    ck_assert(!nj_inbox_sleep(&inbox));
+    nj_inbox_awake(&inbox);
+    ck_assert_ptr_eq(nj_inbox_take(&inbox), &it);
+    ck_assert(nj_inbox_sleep(&inbox));
+    nj_inbox_fini(&inbox);
+}
+END_TEST
+
+/* ---- workers -------------------------------------------------------------------------------------------- */
+
+static _Atomic int started, stopped;
+
+static void on_start(struct nj_worker *w, void *user)
+{
+    ck_assert_ptr_eq(user, &started);
+    ck_assert(pthread_equal(pthread_self(), w->thread) || w->thread == 0);
+    (void) atomic_fetch_add(&started, 1);
+}
+
+static void on_stop(struct nj_worker *w, void *user)
+{
+    (void) w;
+    (void) user;
+    (void) atomic_fetch_add(&stopped, 1);
+}
+
+static const struct nj_worker_ops ops = { .start = on_start, .stop = on_stop };
+static struct nj_workers *set;
+
+static void setup(void)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    nj_rcu_start();
+    ck_assert_int_eq(nj_workers_start(&set, 4, &ops, &started, &err), NJ_OK);
+}
+
+static void teardown(void)
+{
+    nj_workers_join(&set);
+    ck_assert_ptr_null(set);
+    ck_assert_int_eq(atomic_load(&started), 4);
+    ck_assert_int_eq(atomic_load(&stopped), 4);
+}
+
+struct visit {
+    _Atomic int done;
+    pthread_t thread;
+    struct nj_worker *w;
+};
+
+static void visit(struct nj_worker *w, void *arg)
+{
+    struct visit *v = arg;
+    v->thread = pthread_self();
+    v->w = w;
+    atomic_store(&v->done, 1);
+}
+
+static void wait_until(_Atomic int *flag, int value)
+{
+    int64_t until = nj_mono_us() + PATIENCE_US;
+    while (atomic_load(flag) != value) {
+        ck_assert_int_lt(nj_mono_us(), until);
+        (void) sched_yield();
+    }
+}
+
+START_TEST(a_call_runs_on_the_thread_of_its_worker)
+{
+    for (int i = 0; i < 4; i++) {
+        struct visit v = { 0 };
+        nj_worker_call(set->at[i], visit, &v);
+        wait_until(&v.done, 1);
+        ck_assert_ptr_eq(v.w, set->at[i]);
+        ck_assert(pthread_equal(v.thread, set->at[i]->thread));
+    }
+}
+END_TEST
+
+static _Atomic int calls;
+
+static void count_call(struct nj_worker *w, void *arg)
+{
+    (void) w;
+    (void) arg;
+    (void) atomic_fetch_add(&calls, 1);
+}
+
+START_TEST(joining_runs_what_was_asked_before)
+{
+    for (int i = 0; i < 4000; i++) {
+        nj_worker_call(set->at[i % 4], count_call, NULL);
+    }
+
+    nj_workers_join(&set);
+
+    ck_assert_int_eq(atomic_load(&calls), 4000);
+}
+END_TEST
+
+/* Who took the sleep away rings late: the owner has been woken by something else meanwhile. */
+START_TEST(a_late_bell_is_quieted)
+{
+    struct nj_worker *w = set->at[0];
+    struct pollfd p = { .fd = w->inbox.event_fd, .events = POLLIN };
+    uint64_t one = 1;
+    int64_t until = nj_mono_us() + PATIENCE_US;
+
+    ck_assert_int_eq(write(w->inbox.event_fd, &one, sizeof(one)), sizeof(one));
+
+    while (poll(&p, 1, 0) != 0) {
+        ck_assert_int_lt(nj_mono_us(), until);
+        (void) sched_yield();
+    }
+}
+END_TEST
+
+/* ---- batches and credit ------------------------------------------------------------------------------------ */
+
+struct credit {
+    _Atomic int step;
+    bool before, over, after;
+    uint64_t on_the_way;
+    _Atomic int ran;
+    _Atomic int go_on;
+};
+
+static struct credit credit;
+
+/* Runs on worker 1, which holds the batches until it is told to go on. */
+static void run_batch(struct nj_worker *w, struct nj_item *item)
+{
+    ck_assert_uint_eq(w->id, 1);
+    wait_until(&credit.go_on, 1);
+    (void) atomic_fetch_add(&credit.ran, 1);
+    nj_batch_send_home(w, (struct nj_batch *) (void *) item);
+}
+
+static void fill_up(struct nj_worker *w, void *arg)
+{
+    (void) arg;
+    credit.before = nj_batch_over_credit(w);
+    for (int i = 0; i < 200; i++) {
+        struct nj_batch *b = nj_batch_open(w, 1);
+        b->item.run = run_batch;
+        uint8_t *at = nj_batch_reserve(b, 60001);
+        ck_assert_uint_eq((uintptr_t) at % 8, 0);
+        at[60000] = 1;
+        if (nj_batch_seal(b, 1000)) {
+            nj_batch_hand_over(w);
+        }
+    }
+    nj_batch_hand_over(w);
+    ck_assert_ptr_null(w->open[1]);
+    credit.over = nj_batch_over_credit(w);
+    credit.on_the_way = w->on_the_way[1];
+    atomic_store(&credit.step, 1);
+}
+
+static void look_again(struct nj_worker *w, void *arg)
+{
+    (void) arg;
+    if (nj_batch_over_credit(w) || w->on_the_way[1] > 0) {
+        nj_worker_call(w, look_again, NULL);
+        return;
+    }
+    ck_assert_uint_gt(w->spare_n, 0);
+    atomic_store(&credit.step, 2);
+}
+
+START_TEST(credit_goes_up_with_what_is_sent_and_comes_home)
+{
+    nj_worker_call(set->at[0], fill_up, NULL);
+    wait_until(&credit.step, 1);
+    ck_assert(!credit.before);
+    ck_assert(credit.over);
+    ck_assert_uint_eq(credit.on_the_way, 200 * (60008 + 1000));
+
+    atomic_store(&credit.go_on, 1);
+    nj_worker_call(set->at[0], look_again, NULL);
+    wait_until(&credit.step, 2);
+
+    ck_assert_int_eq(atomic_load(&credit.ran), 100); /* two to a batch */
+}
+END_TEST
+
+/* Ends while batches are on their way in all directions: nothing leaks, nothing is touched late. */
+static void send_on(struct nj_worker *w, struct nj_item *item);
+
+static void send_some(struct nj_worker *w, void *arg)
+{
+    uintptr_t left = (uintptr_t) arg;
+    struct nj_batch *b = nj_batch_open(w, (uint16_t) ((w->id + 1) % w->set->n));
+    b->item.run = send_on;
+    *(uint64_t *) (void *) nj_batch_reserve(b, 8) = left;
+    if (nj_batch_seal(b, 0)) {
+        nj_batch_hand_over(w);
+    }
+}
+
+static void send_on(struct nj_worker *w, struct nj_item *item)
+{
+    struct nj_batch *b = (struct nj_batch *) (void *) item;
+    uint64_t left = *(uint64_t *) (void *) b->bytes;
+    (void) atomic_fetch_add(&calls, 1);
+    nj_batch_send_home(w, b);
+    if (left > 0) {
+        send_some(w, (void *) (uintptr_t) (left - 1));
+    }
+}
+
+START_TEST(joining_ends_batches_that_make_batches)
+{
+    for (int i = 0; i < 4; i++) {
+        nj_worker_call(set->at[i], send_some, (void *) (uintptr_t) 500);
+    }
+
+    nj_workers_join(&set);
+
+    ck_assert_int_gt(atomic_load(&calls), 0);
+}
+END_TEST
+
+/* ---- a connection that is paused --------------------------------------------------------------------------- */
+
+struct fed {
+    struct nj_conn conn; /* first */
+    char got[64];
+    size_t got_len;
+};
+
+static size_t take_unless_paused(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    struct fed *f = (struct fed *) (void *) c;
+    size_t n = c->is_paused ? 0 : len;
+    for (size_t i = 0; i < n; i++) {
+        f->got[f->got_len++] = (char) ptr[i];
+        if (ptr[i] == '!') {
+            nj_conn_pause(c, NJ_PAUSE_FOR_EVER);
+            return i + 1;
+        }
+    }
+    return n;
+}
+
+static void ended(struct nj_conn *c, enum nj_conn_end why)
+{
+    (void) why;
+    nj_conn_close(c);
+}
+
+static void gone(struct nj_conn *c)
+{
+    nj_dealloc(c);
+}
+
+static const struct nj_conn_ops fed_ops = { .bytes = take_unless_paused, .ended = ended,
+                                            .gone = gone };
+
+static void feed_paused(struct nj_worker *w, void *arg)
+{
+    struct visit *v = arg;
+    int fds[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    struct fed *f = nj_zalloc(sizeof(*f));
+    nj_conn_init(&f->conn, w, fds[0], &fed_ops);
+
+    nj_conn_feed(&f->conn, (const uint8_t *) "ab!cd", 5); /* as TLS does: record by record */
+    nj_conn_feed(&f->conn, (const uint8_t *) "ef!", 3);
+    nj_conn_feed(&f->conn, (const uint8_t *) "gh", 2);
+    ck_assert_str_eq(f->got, "ab!");
+    nj_conn_resume(&f->conn);
+    ck_assert_str_eq(f->got, "ab!cdef!");
+    nj_conn_resume(&f->conn);
+    ck_assert_str_eq(f->got, "ab!cdef!gh");
+
+    nj_conn_close(&f->conn);
+    (void) close(fds[1]);
+    atomic_store(&v->done, 1);
+}
+
+START_TEST(what_comes_while_paused_is_kept_in_order)
+{
+    struct visit v = { 0 };
+    nj_worker_call(set->at[0], feed_paused, &v);
+    wait_until(&v.done, 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("worker");
+    TCase *tc = tcase_create("inbox");
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, items_come_out_in_the_order_of_pushing);
+    tcase_add_test(tc, sleeping_is_refused_while_something_lies_there);
+    suite_add_tcase(s, tc);
+    tc = tcase_create("worker");
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_call_runs_on_the_thread_of_its_worker);
+    tcase_add_test(tc, joining_runs_what_was_asked_before);
+    tcase_add_test(tc, a_late_bell_is_quieted);
+    tcase_add_test(tc, credit_goes_up_with_what_is_sent_and_comes_home);
+    tcase_add_test(tc, joining_ends_batches_that_make_batches);
+    tcase_add_test(tc, what_comes_while_paused_is_kept_in_order);
+    suite_add_tcase(s, tc);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
