@@ -77,6 +77,7 @@ static void message_from(struct nj_client *c, const struct nj_event *ev, struct 
     m->payload = ev->payload;
     m->shared = ev->shared;
     m->hops = 0;
+    m->lines[0].made = m->lines[1].made = false;
     m->from = (struct nj_publisher){ .cid = c->cid,
                                      .slot = c->conn.slot,
                                      .slot_gen = c->conn.gen,

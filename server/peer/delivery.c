@@ -15,6 +15,7 @@
 
 #define HOPS_MOST 8
 #define COPY_WHOLE 4096 /* a message up to this size is written in one piece */
+#define SID_SMALL 1024
 
 /* A message for one connection or more of another worker; behind it: texts, payload, targets. */
 struct record {
@@ -72,15 +73,9 @@ static char *put_number(char *at, uint32_t n)
     return put(at, digits + i, sizeof(digits) - i);
 }
 
-/* "MSG subject sid [reply] size\r\n" or its HMSG form; returns its end. */
-static char *put_line(char *at, const struct nj_message *m, const struct nj_sub *sub, bool headers)
+/* The end of the line, from the sizes on. */
+static char *put_sizes(char *at, const struct nj_message *m, bool headers)
 {
-    at = headers ? put(at, "HMSG ", 5) : put(at, "MSG ", 4);
-    at = put_text(at, m->subject);
-    at = put_text(at, (struct nj_text){ nj_sub_sid(sub), sub->sid_len });
-    if (m->reply.len > 0) {
-        at = put_text(at, m->reply);
-    }
     if (headers) {
         at = put_text(at, m->hdr_digits);
     }
@@ -90,6 +85,42 @@ static char *put_line(char *at, const struct nj_message *m, const struct nj_sub 
         at = put_number(at, m->size - m->hdr_len);
     }
     return put(at, "\r\n", 2);
+}
+
+/* "MSG subject sid [reply] size\r\n" or its HMSG form; returns its end. */
+static char *put_line(char *at, const struct nj_message *m, const struct nj_sub *sub, bool headers)
+{
+    at = headers ? put(at, "HMSG ", 5) : put(at, "MSG ", 4);
+    at = put_text(at, m->subject);
+    at = put_text(at, (struct nj_text){ nj_sub_sid(sub), sub->sid_len });
+    if (m->reply.len > 0) {
+        at = put_text(at, m->reply);
+    }
+    return put_sizes(at, m, headers);
+}
+
+/* The fixed parts of the line; NULL when they are too long to be kept. */
+static const struct nj_message_line *line_of(struct nj_message *m, bool headers)
+{
+    struct nj_message_line *l = &m->lines[headers];
+    if (l->made) {
+        return l->fits ? l : NULL;
+    }
+    l->made = true;
+    l->fits = 40 + (size_t) m->subject.len + m->reply.len <= sizeof(l->text);
+    if (!l->fits) {
+        return NULL;
+    }
+    char *at = headers ? put(l->text, "HMSG ", 5) : put(l->text, "MSG ", 4);
+    at = put_text(at, m->subject);
+    l->head_len = (uint16_t) (at - l->text);
+    *at++ = ' ';
+    if (m->reply.len > 0) {
+        at = put_text(at, m->reply);
+    }
+    at = put_sizes(at, m, headers);
+    l->tail_len = (uint16_t) (at - l->text - l->head_len);
+    return l;
 }
 
 static void append_payload(struct nj_client *c, const struct nj_message *m, size_t off, size_t len)
@@ -109,35 +140,53 @@ static void trace_out(struct nj_client *c, const struct nj_message *m, const cha
     nj_client_trace_payload(c, "->>", m->payload + off, off > 0 ? 0 : m->hdr_len, m->size - off);
 }
 
-static void append_message(struct nj_client *c, const struct nj_message *m,
-                           const struct nj_sub *sub)
+/* Line and payload in one piece of the outbox. */
+static void append_small(struct nj_client *c, const struct nj_message *m,
+                         const struct nj_message_line *l, const struct nj_sub *sub, uint32_t off)
+{
+    size_t body = (size_t) m->size - off + 2;
+    size_t len = (size_t) l->head_len + sub->sid_len + l->tail_len + body;
+    char *at = (char *) nj_outbox_reserve(&c->conn.out, &c->conn.worker->pool, len);
+    at = put(at, l->text, l->head_len);
+    at = put(at, nj_sub_sid(sub), sub->sid_len);
+    at = put(at, l->text + l->head_len, l->tail_len);
+    (void) put(at, m->payload + off, body);
+    nj_outbox_commit(&c->conn.out, len);
+}
+
+/* Any size; the line is written for this subscriber alone. */
+static void append_large(struct nj_client *c, const struct nj_message *m, const struct nj_sub *sub,
+                         bool headers, uint32_t off)
 {
     struct nj_outbox *out = &c->conn.out;
     struct nj_pool *pool = &c->conn.worker->pool;
-    bool headers = m->hdr_len > 0 && c->headers;
-    uint32_t off = headers ? 0 : m->hdr_len;
-    size_t body = (size_t) m->size - off + 2; /* the payload's own CR LF goes with it */
-    size_t line_most = 40 + (size_t) m->subject.len + m->reply.len + sub->sid_len;
-    char *spare = line_most > NJ_PIECE_BIG ? nj_alloc(line_most) : NULL;
-    size_t want = spare != NULL ? 1 : line_most + (body <= COPY_WHOLE ? body : 0);
-    char *at = spare != NULL ? spare
-                             : (char *) nj_outbox_reserve(out, pool,
-                                                          want <= NJ_PIECE_BIG ? want : line_most);
-    char *end = put_line(at, m, sub, headers);
-    size_t line_len = (size_t) (end - at);
+    size_t most = 40 + (size_t) m->subject.len + m->reply.len + sub->sid_len;
+    char *spare = most > NJ_PIECE_BIG ? nj_alloc(most) : NULL;
+    char *at = spare != NULL ? spare : (char *) nj_outbox_reserve(out, pool, most);
+    size_t len = (size_t) (put_line(at, m, sub, headers) - at);
     if (nj_log_on(NJ_LVL_TRC)) {
-        trace_out(c, m, at, line_len, off);
+        trace_out(c, m, at, len, off);
     }
     if (spare != NULL) {
-        nj_outbox_append(out, pool, spare, line_len);
-        append_payload(c, m, off, body);
+        nj_outbox_append(out, pool, spare, len);
         nj_dealloc(spare);
-    } else if (body <= COPY_WHOLE && want <= NJ_PIECE_BIG && (m->shared == NULL || body < NJ_REF_MIN)) {
-        end = put(end, m->payload + off, body);
-        nj_outbox_commit(out, (size_t) (end - at));
     } else {
-        nj_outbox_commit(out, line_len);
-        append_payload(c, m, off, body);
+        nj_outbox_commit(out, len);
+    }
+    append_payload(c, m, off, (size_t) m->size - off + 2);
+}
+
+static void append_message(struct nj_client *c, struct nj_message *m, const struct nj_sub *sub)
+{
+    bool headers = m->hdr_len > 0 && c->headers;
+    uint32_t off = headers ? 0 : m->hdr_len;
+    const struct nj_message_line *l = line_of(m, headers);
+    bool by_reference = m->shared != NULL && m->size - off + 2 >= NJ_REF_MIN;
+    if (l != NULL && sub->sid_len <= SID_SMALL && m->size <= COPY_WHOLE && !by_reference &&
+        !nj_log_on(NJ_LVL_TRC)) {
+        append_small(c, m, l, sub, off);
+    } else {
+        append_large(c, m, sub, headers, off);
     }
     c->out_msgs++;
     c->out_bytes += m->size - off;
@@ -155,7 +204,7 @@ static void count_out(struct nj_worker *w, const struct nj_message *m)
 }
 
 /* The connection is here and open. */
-static void deliver_here(struct nj_client *c, const struct nj_message *m, struct nj_sub *sub)
+static void deliver_here(struct nj_client *c, struct nj_message *m, struct nj_sub *sub)
 {
     append_message(c, m, sub);
     count_out(c->conn.worker, m);
@@ -440,7 +489,7 @@ static void hand_on(struct nj_worker *w, struct nj_message *m, const char *queue
     }
 }
 
-static bool deliver_target(struct nj_worker *w, const struct target *t, const struct nj_message *m)
+static bool deliver_target(struct nj_worker *w, const struct target *t, struct nj_message *m)
 {
     struct nj_slot *s = nj_slot_at(w, t->slot);
     (void) atomic_fetch_sub_explicit(&s->inflight,
@@ -466,11 +515,12 @@ static bool deliver_target(struct nj_worker *w, const struct target *t, const st
 static void read_record(struct record *r, struct nj_message *m)
 {
     const char *at = (const char *) (r + 1);
-    *m = (struct nj_message){ .hdr_len = r->hdr_len,
-                              .size = r->size,
-                              .shared = r->shared,
-                              .from = r->from,
-                              .hops = r->hops };
+    m->hdr_len = r->hdr_len;
+    m->size = r->size;
+    m->shared = r->shared;
+    m->from = r->from;
+    m->hops = r->hops;
+    m->lines[0].made = m->lines[1].made = false; /* their text need not be cleared */
     m->subject = (struct nj_text){ at, r->subject_len };
     at += r->subject_len;
     m->reply = (struct nj_text){ at, r->reply_len };

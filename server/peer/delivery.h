@@ -26,6 +26,14 @@ struct nj_publisher {
     bool wants_503; /* no_responders, and a reply was given */
 };
 
+/* What all control lines of one message have in common: "MSG subject " and " [reply] size\r\n".
+ * Written once, for as many subscribers as there are. */
+struct nj_message_line {
+    bool made, fits;
+    uint16_t head_len, tail_len;
+    char text[256]; /* head, tail */
+};
+
 struct nj_message {
     struct nj_text subject, reply, hdr_digits, size_digits;
     uint32_t hdr_len, size;
@@ -33,6 +41,7 @@ struct nj_message {
     struct nj_payload *shared; /* payload lies at its start; NULL: borrowed bytes */
     struct nj_publisher from;
     unsigned hops; /* how often a queue message was handed on */
+    struct nj_message_line lines[2]; /* MSG, HMSG; `made` false at the start */
 };
 
 struct nj_delivery {
@@ -42,7 +51,6 @@ struct nj_delivery {
     struct nj_payload *own;     /* made here, to be given back */
 };
 
-#define NJ_DELIVERY_LINE 256 /* a control line's fixed parts that fit are written once a message */
 
 void nj_delivery_begin(struct nj_delivery *d, struct nj_worker *w, struct nj_message *msg,
                        struct nj_client *producer);
