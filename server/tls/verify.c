@@ -253,7 +253,7 @@ static bool path_holds(struct judgement *j)
         .anchors = j->policy->anchors,
         .anchors_n = j->policy->anchors_n,
         .path = j->found->path,
-        .path_n = j->found->path_n,
+        .path_n = j->found->path != NULL ? j->found->path_n : 0,
         .eku = wanted_eku(j->found),
         .now_s = j->now_s,
     };

@@ -290,6 +290,19 @@ START_TEST(a_told_path_that_ends_elsewhere_is_not_believed)
 }
 END_TEST
 
+/* A provider that counts and forgets the array is taken for one that cannot tell. */
+START_TEST(a_path_that_is_counted_but_not_there_is_no_path)
+{
+    given("chain-inter", "root", NJ_TLS_JUDGE_CLIENT, NULL);
+    found.path_n = 3;
+
+    judge_it();
+
+    ck_assert_msg(verdict.accept == 1, "%s", verdict.text);
+    clear();
+}
+END_TEST
+
 START_TEST(a_told_path_of_another_leaf_is_not_believed)
 {
     struct certs other;
@@ -419,6 +432,7 @@ int main(void)
     tcase_add_test(tc, insecure_is_for_dialling_alone);
     tcase_add_test(tc, with_the_system_store_a_path_that_the_library_accepted_is_judged_too);
     tcase_add_test(tc, a_told_path_that_ends_elsewhere_is_not_believed);
+    tcase_add_test(tc, a_path_that_is_counted_but_not_there_is_no_path);
     tcase_add_test(tc, a_told_path_of_another_leaf_is_not_believed);
     tcase_add_test(tc, more_certificates_than_anybody_needs_are_refused);
     tcase_add_test(tc, certificates_that_issue_each_other_end);
