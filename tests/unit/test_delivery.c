@@ -1,0 +1,541 @@
+/*
+ * test_delivery.c: the promises of delivery (docs/architecture.md), with four workers in this
+ * process, every connection on the worker that the test wants it on, and seeded yields where
+ * workers meet (base/yield.h; set before the first worker starts, a seed for each loop).
+ *
+ *  promise                          here                                        e2e/test_delivery.py
+ *  P1 hand over before writing      flush_then_flush_finds_every_message        test_publisher_flush_…
+ *  P2 PONG after what lay there     flush_then_flush_finds_every_message        test_burst_then_flush_…
+ *  P3 SUB, UNSUB seen before PONG   sub_and_unsub_are_seen_everywhere_…         test_sub_is_visible_…
+ *  P4 order, causality              what_is_published_after_a_pong_…,           test_order_…,
+ *                                   order_of_each_publisher_…                   test_causality_…
+ *  P5 nothing after UNSUB           nothing_comes_after_unsub_…, a_new_…        test_nothing_after_unsub_…
+ *  P6 members that go               no_message_is_lost_…, every_request_…       test_queue_members_going_…
+ *  P7 exact maximum                 a_maximum_is_exact_…, exhausted_members_…   test_max_is_exact_…
+ *  P8 fairness                      members_share_whatever_worker_…             test_members_share_…
+ *  P9 slow consumers                (sockets and sizes)                         test_fast_publisher_…
+ *  P10 draining, credit             test_worker.c: credit_goes_up_…             test_latency_of_others_…
+ *  P11 stopping                     test_worker.c: joining_…; every teardown    test_nothing_accepted_…
+ *  no lock on the way               test_lock.c; sanitizer builds run all this with the check on
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "hub.h"
+
+enum { SEEDS = 4 };
+
+static void start(void)
+{
+    hub_start();
+}
+
+static void stop(void)
+{
+    hub_stop();
+}
+
+static void seed(int i)
+{
+    char text[16];
+    (void) snprintf(text, sizeof(text), "%d", i * 7919 + 1);
+    (void) setenv("NJ_YIELD_SEED", text, 1);
+}
+
+/* In fork mode each test of a loop is a process of its own: the seed is read once in it. */
+static void start_seeded(int i)
+{
+    seed(i);
+    start();
+}
+
+/* ---- P1, P2 ------------------------------------------------------------------------------------------------ */
+
+START_TEST(flush_then_flush_finds_every_message)
+{
+    start_seeded(_i);
+    struct peer pub[HUB_WORKERS];
+    struct peer sub[HUB_WORKERS];
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        pub[i] = enter(i);
+        sub[i] = enter(i);
+        say(&sub[i], "SUB a.* 1\r\n");
+        flush(&sub[i]);
+    }
+    for (int round = 0; round < 300; round++) {
+        struct peer *from = &pub[round % HUB_WORKERS];
+
+        say(from, "PUB a.b 2\r\nhi\r\nPUB a.c 2\r\nho\r\n");
+        flush(from);
+
+        for (int i = 0; i < HUB_WORKERS; i++) {
+            ck_assert_uint_eq(drain(&sub[(round + i) % HUB_WORKERS], NULL, NULL), 2);
+        }
+    }
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        leave(&pub[i]);
+        leave(&sub[i]);
+    }
+    stop();
+}
+END_TEST
+
+/* ---- P3 ----------------------------------------------------------------------------------------------------- */
+
+START_TEST(sub_and_unsub_are_seen_everywhere_before_their_pong)
+{
+    start_seeded(_i);
+    struct peer pub = enter(_i % HUB_WORKERS);
+    struct peer sub[HUB_WORKERS];
+    say(&pub, "SUB reply 9\r\n");
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        sub[i] = enter(i);
+    }
+    for (int round = 0; round < 300; round++) {
+        struct peer *s = &sub[round % HUB_WORKERS];
+
+        say(&pub, "PUB a reply 1\r\nx\r\n"); /* the miss is cached now */
+        ck_assert_int_eq(hear(&pub).what, '5');
+        say(s, "SUB a %d\r\n", round);
+        flush(s);
+        say(&pub, "PUB a reply 1\r\nx\r\n");
+        flush(&pub);
+        ck_assert_uint_eq(drain(s, NULL, NULL), 1);
+        say(s, "UNSUB %d\r\n", round);
+        flush(s);
+    }
+    leave(&pub);
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        leave(&sub[i]);
+    }
+    stop();
+}
+END_TEST
+
+/* ---- P4 ------------------------------------------------------------------------------------------------------ */
+
+struct order {
+    char text[64];
+};
+
+static void write_down(const struct said *s, void *arg)
+{
+    struct order *o = arg;
+    ck_assert_uint_lt(strlen(o->text) + strlen(s->payload), sizeof(o->text));
+    (void) strcat(o->text, s->payload);
+}
+
+START_TEST(what_is_published_after_a_pong_arrives_after_everywhere)
+{
+    start_seeded(_i);
+    struct peer pub[HUB_WORKERS];
+    struct peer sub[HUB_WORKERS];
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        pub[i] = enter(i);
+        sub[i] = enter(i);
+        say(&sub[i], "SUB a 1\r\n");
+        flush(&sub[i]);
+    }
+    for (int round = 0; round < 200; round++) {
+        struct peer *first = &pub[round % HUB_WORKERS];
+        struct peer *second = &pub[(round + 1 + round / 4) % HUB_WORKERS];
+
+        say(first, "PUB a 1\r\n1\r\nPUB a 1\r\n2\r\n");
+        flush(first);
+        say(second, "PUB a 1\r\n3\r\n");
+        flush(second);
+
+        for (int i = 0; i < HUB_WORKERS; i++) {
+            struct order o = { "" };
+            ck_assert_uint_eq(drain(&sub[i], write_down, &o), 3);
+            ck_assert_str_eq(o.text, "123");
+        }
+    }
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        leave(&pub[i]);
+        leave(&sub[i]);
+    }
+    stop();
+}
+END_TEST
+
+enum { FLOOD = 3000 };
+
+struct flood {
+    pthread_t thread;
+    int worker;
+    const char *subject, *reply;
+    int n;           /* messages; < 0: until `stop` */
+    _Atomic int *stop;
+    unsigned no_one; /* 503 that came back */
+    unsigned sent;
+};
+
+static void count_503(const struct said *s, void *arg)
+{
+    struct flood *f = arg;
+    f->no_one += s->what == '5';
+}
+
+/* A publisher with a thread of its own: numbered messages, then a flush. */
+static void *publish(void *arg)
+{
+    struct flood *f = arg;
+    struct peer p = enter(f->worker);
+    say(&p, "SUB %s 1\r\n", f->reply != NULL ? f->reply : "nothing");
+    for (f->sent = 0; f->n < 0 ? atomic_load(f->stop) == 0 : f->sent < (unsigned) f->n; f->sent++) {
+        char number[32];
+        int len = snprintf(number, sizeof(number), "%d %u", f->worker, f->sent);
+        say(&p, "PUB %s %s %d\r\n%s\r\n", f->subject, f->reply != NULL ? f->reply : "", len,
+            number);
+        if (f->sent % 64 == 63) {
+            (void) drain(&p, count_503, f); /* bounded by the server, not by buffers */
+        }
+    }
+    (void) drain(&p, count_503, f);
+    /* Answers that come from another worker need not be here yet: once more after everybody. */
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        (void) drain(&p, count_503, f);
+    }
+    leave(&p);
+    return NULL;
+}
+
+static void begin(struct flood *f)
+{
+    ck_assert_int_eq(pthread_create(&f->thread, NULL, publish, f), 0);
+}
+
+static void check_next(const struct said *s, void *arg)
+{
+    unsigned *next = arg;
+    int worker;
+    unsigned number;
+    ck_assert_int_eq(sscanf(s->payload, "%d %u", &worker, &number), 2);
+    ck_assert_uint_eq(number, next[worker]++);
+}
+
+START_TEST(order_of_each_publisher_is_kept_and_nothing_is_lost)
+{
+    start_seeded(_i);
+    struct peer sub[HUB_WORKERS];
+    struct flood f[HUB_WORKERS];
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        sub[i] = enter(i);
+        say(&sub[i], "SUB a 1\r\n");
+        flush(&sub[i]);
+    }
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        f[i] = (struct flood){ .worker = i, .subject = "a", .n = FLOOD };
+        begin(&f[i]);
+    }
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        (void) pthread_join(f[i].thread, NULL);
+    }
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        unsigned next[HUB_WORKERS] = { 0 };
+        ck_assert_uint_eq(drain(&sub[i], check_next, next), HUB_WORKERS * FLOOD);
+        leave(&sub[i]);
+    }
+    stop();
+}
+END_TEST
+
+/* ---- P5 ------------------------------------------------------------------------------------------------------- */
+
+static void never(const struct said *s, void *arg)
+{
+    (void) arg;
+    ck_abort_msg("%s came for sid %s", s->subject, s->sid);
+}
+
+static void only_b(const struct said *s, void *arg)
+{
+    (void) arg;
+    ck_assert_str_eq(s->subject, "b");
+}
+
+START_TEST(nothing_comes_after_unsub_and_pong_also_not_for_a_reused_sid)
+{
+    start_seeded(_i);
+    _Atomic int halt = 0;
+    struct flood f = { .worker = 0, .subject = "a", .n = -1, .stop = &halt };
+    struct peer sub = enter(1 + _i % 3);
+    struct peer other = enter(3);
+    begin(&f);
+    for (int round = 0; round < 150; round++) {
+        say(&sub, "SUB a 1\r\n");
+        (void) drain(&sub, NULL, NULL);
+        say(&sub, "UNSUB 1\r\nPING\r\n");
+        while (hear(&sub).what != 'P') {
+        }
+        (void) drain(&sub, never, NULL);
+        say(&sub, "SUB a 2\r\n");
+        (void) drain(&sub, NULL, NULL);
+        say(&sub, "UNSUB 2\r\nSUB b 2\r\nPING\r\n");
+        while (hear(&sub).what != 'P') {
+        }
+        say(&other, "PUB b 1\r\nx\r\n");
+        flush(&other);
+        ck_assert_uint_eq(drain(&sub, only_b, NULL), 1);
+        say(&sub, "UNSUB 2\r\n");
+    }
+    atomic_store(&halt, 1);
+    (void) pthread_join(f.thread, NULL);
+    leave(&sub);
+    leave(&other);
+    stop();
+}
+END_TEST
+
+START_TEST(a_new_connection_gets_nothing_of_the_one_before_it_in_its_place)
+{
+    start_seeded(_i);
+    _Atomic int halt = 0;
+    struct flood f = { .worker = 0, .subject = "a", .n = -1, .stop = &halt };
+    begin(&f);
+    for (int round = 0; round < 150; round++) {
+        struct peer p = enter(1);
+        say(&p, "SUB a 1\r\n");
+        (void) drain(&p, NULL, NULL);
+        leave(&p);
+        struct peer q = enter(1);
+        say(&q, "SUB b 1\r\n");
+        (void) drain(&q, never, NULL);
+        leave(&q);
+    }
+    atomic_store(&halt, 1);
+    (void) pthread_join(f.thread, NULL);
+    stop();
+}
+END_TEST
+
+/* ---- P6 --------------------------------------------------------------------------------------------------------- */
+
+/* A member that comes and goes until told to stop; counts what it got. */
+struct member {
+    pthread_t thread;
+    int worker;
+    _Atomic int *stop;
+    unsigned got;
+};
+
+static void *come_and_go(void *arg)
+{
+    struct member *m = arg;
+    struct peer p = enter(m->worker);
+    for (unsigned i = 0; atomic_load(m->stop) == 0; i++) {
+        say(&p, "SUB a g %u\r\n", i);
+        m->got += drain(&p, NULL, NULL);
+        m->got += drain(&p, NULL, NULL);
+        say(&p, "UNSUB %u\r\n", i);
+        m->got += drain(&p, NULL, NULL);
+    }
+    m->got += drain(&p, NULL, NULL);
+    leave(&p);
+    return NULL;
+}
+
+static unsigned run_members(struct member *m, struct flood *f, int members)
+{
+    _Atomic int halt = 0;
+    unsigned got = 0;
+    for (int i = 0; i < members; i++) {
+        m[i] = (struct member){ .worker = i % HUB_WORKERS, .stop = &halt };
+        ck_assert_int_eq(pthread_create(&m[i].thread, NULL, come_and_go, &m[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        begin(&f[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        (void) pthread_join(f[i].thread, NULL);
+    }
+    atomic_store(&halt, 1);
+    for (int i = 0; i < members; i++) {
+        (void) pthread_join(m[i].thread, NULL);
+        got += m[i].got;
+    }
+    return got;
+}
+
+START_TEST(no_message_is_lost_while_members_come_and_go)
+{
+    start_seeded(_i);
+    struct member m[3];
+    struct flood f[2];
+    struct peer stable = enter(2);
+    say(&stable, "SUB a g 1\r\n");
+    flush(&stable);
+    for (int i = 0; i < 2; i++) {
+        f[i] = (struct flood){ .worker = i * 3, .subject = "a", .n = FLOOD };
+    }
+
+    unsigned got = run_members(m, f, 3);
+
+    for (int i = 0; i < 2 * HUB_WORKERS; i++) {
+        got += drain(&stable, NULL, NULL);
+    }
+    ck_assert_uint_eq(got, 2 * FLOOD);
+    leave(&stable);
+    stop();
+}
+END_TEST
+
+START_TEST(every_request_reaches_a_member_or_is_answered_503)
+{
+    start_seeded(_i);
+    struct member m[3];
+    struct flood f[2];
+    for (int i = 0; i < 2; i++) {
+        f[i] = (struct flood){ .worker = i * 3, .subject = "a", .n = FLOOD,
+                               .reply = i == 0 ? "r0" : "r1" };
+    }
+
+    unsigned got = run_members(m, f, 3);
+
+    ck_assert_uint_eq(got + f[0].no_one + f[1].no_one, 2 * FLOOD);
+    stop();
+}
+END_TEST
+
+/* ---- P7, P8 ------------------------------------------------------------------------------------------------------- */
+
+static void run_floods(const char *subject, const char *const *replies, struct flood *f)
+{
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        f[i] = (struct flood){ .worker = i, .subject = subject, .n = FLOOD,
+                               .reply = replies != NULL ? replies[i] : NULL };
+        begin(&f[i]);
+    }
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        (void) pthread_join(f[i].thread, NULL);
+    }
+}
+
+START_TEST(a_maximum_is_exact_with_publishers_on_all_workers)
+{
+    start_seeded(_i);
+    struct flood f[HUB_WORKERS];
+    struct peer sub = enter(_i % HUB_WORKERS);
+    say(&sub, "SUB a 1\r\nUNSUB 1 1000\r\nSUB a 2\r\n");
+    flush(&sub);
+
+    run_floods("a", NULL, f);
+
+    unsigned first = 0;
+    unsigned second = 0;
+    say(&sub, "PING\r\n");
+    for (struct said s = hear(&sub); s.what != 'P'; s = hear(&sub)) {
+        first += s.sid[0] == '1';
+        second += s.sid[0] == '2';
+    }
+    ck_assert_uint_eq(first, 1000);
+    ck_assert_uint_eq(second, HUB_WORKERS * FLOOD);
+    leave(&sub);
+    stop();
+}
+END_TEST
+
+START_TEST(exhausted_members_leave_the_rest_to_503)
+{
+    static const char *const replies[] = { "r0", "r1", "r2", "r3" };
+    start_seeded(_i);
+    struct flood f[HUB_WORKERS];
+    struct peer m[2] = { enter(1), enter(_i % HUB_WORKERS) };
+    for (int i = 0; i < 2; i++) {
+        say(&m[i], "SUB a g 1\r\nUNSUB 1 500\r\n");
+        flush(&m[i]);
+    }
+
+    run_floods("a", replies, f);
+
+    unsigned no_one = 0;
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        no_one += f[i].no_one;
+    }
+    ck_assert_uint_eq(drain(&m[0], NULL, NULL), 500);
+    ck_assert_uint_eq(drain(&m[1], NULL, NULL), 500);
+    ck_assert_uint_eq(no_one, HUB_WORKERS * FLOOD - 1000);
+    leave(&m[0]);
+    leave(&m[1]);
+    stop();
+}
+END_TEST
+
+START_TEST(members_share_whatever_worker_they_are_on)
+{
+    start_seeded(_i);
+    struct flood f = { .worker = _i % HUB_WORKERS, .subject = "a", .n = 8000 };
+    struct peer m[HUB_WORKERS];
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        m[i] = enter(i);
+        say(&m[i], "SUB a g 1\r\n");
+        flush(&m[i]);
+    }
+
+    begin(&f);
+    (void) pthread_join(f.thread, NULL);
+
+    unsigned all = 0;
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        unsigned got = drain(&m[i], NULL, NULL);
+        all += got;
+        ck_assert_uint_gt(got, 2000 - 250); /* the standard deviation is 39 */
+        ck_assert_uint_lt(got, 2000 + 250);
+        leave(&m[i]);
+    }
+    ck_assert_uint_eq(all, 8000);
+    stop();
+}
+END_TEST
+
+/* ---- P11: the end comes at any time ----------------------------------------------------------------------------------- */
+
+START_TEST(stopping_under_load_leaves_nothing_behind)
+{
+    start_seeded(_i);
+    struct peer p[8];
+    for (int i = 0; i < 8; i++) {
+        p[i] = enter(i % HUB_WORKERS);
+        say(&p[i], "SUB a g 1\r\nSUB a 2\r\nSUB r 3\r\n");
+        flush(&p[i]);
+    }
+    for (int n = 0; n < 300; n++) {
+        say(&p[n % 8], "PUB a r 1\r\nx\r\nPUB a r 1\r\ny\r\n");
+    }
+
+    stop();
+
+    for (int i = 0; i < 8; i++) {
+        leave(&p[i]);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("delivery");
+    TCase *tc = tcase_create("delivery");
+    tcase_set_timeout(tc, 200);
+    tcase_add_loop_test(tc, flush_then_flush_finds_every_message, 0, SEEDS);
+    tcase_add_loop_test(tc, sub_and_unsub_are_seen_everywhere_before_their_pong, 0, SEEDS);
+    tcase_add_loop_test(tc, what_is_published_after_a_pong_arrives_after_everywhere, 0, SEEDS);
+    tcase_add_loop_test(tc, order_of_each_publisher_is_kept_and_nothing_is_lost, 0, SEEDS);
+    tcase_add_loop_test(tc, nothing_comes_after_unsub_and_pong_also_not_for_a_reused_sid, 0,
+                        SEEDS);
+    tcase_add_loop_test(tc, a_new_connection_gets_nothing_of_the_one_before_it_in_its_place, 0,
+                        SEEDS);
+    tcase_add_loop_test(tc, no_message_is_lost_while_members_come_and_go, 0, SEEDS);
+    tcase_add_loop_test(tc, every_request_reaches_a_member_or_is_answered_503, 0, SEEDS);
+    tcase_add_loop_test(tc, a_maximum_is_exact_with_publishers_on_all_workers, 0, SEEDS);
+    tcase_add_loop_test(tc, exhausted_members_leave_the_rest_to_503, 0, SEEDS);
+    tcase_add_loop_test(tc, members_share_whatever_worker_they_are_on, 0, SEEDS);
+    tcase_add_loop_test(tc, stopping_under_load_leaves_nothing_behind, 0, 2 * SEEDS);
+    suite_add_tcase(s, tc);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
