@@ -35,10 +35,22 @@ void load_die(const char *format, ...)
 
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
-    struct load_conn *c = SSL_get_app_data(ssl);
-    SSL_SESSION_free(c->loop->session);
-    c->loop->session = session;
-    return 1; /* the reference is ours */
+    struct load_loop *loop = ((struct load_conn *) SSL_get_app_data(ssl))->loop;
+    unsigned char *to = loop->session;
+    if (i2d_SSL_SESSION(session, NULL) <= LOAD_SESSION_LEN) {
+        loop->session_len = i2d_SSL_SESSION(session, &to);
+    }
+    return 0; /* no reference was kept */
+}
+
+static void use_session(struct load_conn *c)
+{
+    const unsigned char *from = c->loop->session;
+    SSL_SESSION *session = d2i_SSL_SESSION(NULL, &from, c->loop->session_len);
+    if (session != NULL) {
+        (void) SSL_set_session(c->ssl, session);
+        SSL_SESSION_free(session);
+    }
 }
 
 SSL_CTX *load_tls_new(struct load_loop *loop, bool tls12)
@@ -380,8 +392,8 @@ static void start_tls(struct load_conn *c)
         die_of_tls(c, "session");
     }
     SSL_set_app_data(c->ssl, c);
-    if (c->loop->session != NULL) {
-        (void) SSL_set_session(c->ssl, c->loop->session);
+    if (c->loop->session_len > 0) {
+        use_session(c);
     }
     c->state = LOAD_HANDSHAKE;
     shake_hands(c);

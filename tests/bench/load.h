@@ -10,6 +10,7 @@
 enum {
     LOAD_READ_LEN = 256 * 1024, /* one buffer for all connections */
     LOAD_KEEP_LEN = 1024,       /* the unfinished line that a connection keeps, and a payload's head */
+    LOAD_SESSION_LEN = 8 * 1024,
     LOAD_STAMP_LEN = 16,        /* publisher and number, at the start of a payload */
 };
 
@@ -59,8 +60,11 @@ struct load_loop {
     struct load_events on;
     uint16_t port;
     SSL_CTX *tls;         /* NULL: plain */
-    SSL_SESSION *session; /* the newest ticket, when sessions are to be resumed */
     bool resume;
+    /* The newest session in DER, when sessions are to be resumed: connections at the same time must
+     * not share an object that OpenSSL changes. */
+    unsigned char session[LOAD_SESSION_LEN];
+    long session_len;
     uint64_t resumed;
     uint64_t handshakes;
     uint64_t misplaced; /* messages whose number was not the next one */

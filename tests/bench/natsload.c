@@ -159,6 +159,9 @@ static void load_idle(struct load_loop *loop, const struct load_options *o)
     struct load_conn *conns = conns_new(o->count);
     load_open_all(loop, conns, o->count, o->concurrency);
     hold(loop, o->count);
+    for (int i = 0; i < o->count; i++) {
+        load_conn_close(&conns[i]);
+    }
     free(conns);
 }
 
@@ -181,6 +184,7 @@ static void load_subs(struct load_loop *loop, const struct load_options *o)
         (void) load_loop_turn(loop, 100);
     }
     hold(loop, o->count);
+    load_conn_close(c);
     free(c);
 }
 
@@ -365,7 +369,6 @@ static void run_mode(const char *mode, const struct load_options *o)
         fputs(usage, stderr);
         exit(2);
     }
-    SSL_SESSION_free(loop.session);
     SSL_CTX_free(loop.tls);
     (void) close(loop.epoll_fd);
 }
