@@ -8,10 +8,10 @@
 #include <sys/types.h>
 
 enum {
-    LOAD_READ_LEN = 256 * 1024, /* one buffer for all connections */
-    LOAD_KEEP_LEN = 1024,       /* the unfinished line that a connection keeps, and a payload's head */
-    LOAD_SESSION_LEN = 8 * 1024,
-    LOAD_STAMP_LEN = 16,        /* publisher and number, at the start of a payload */
+    LOAD_READ_LEN = 256 * 1024,  /* one buffer for all connections */
+    LOAD_KEEP_LEN = 1024,        /* an unfinished line and the head of its payload */
+    LOAD_SESSION_LEN = 8 * 1024, /* a TLS session in DER */
+    LOAD_STAMP_LEN = 16,         /* publisher and number, at the start of a payload */
 };
 
 /* What a connection is doing. */
