@@ -22,9 +22,15 @@ struct sub_list {
     struct nj_sub *_Atomic at[];
 };
 
+/* What lies at one place: 0 nothing; lowest bit set: one subscription, the common case, which needs
+ * no list; else a struct sub_list. */
+struct sub_place {
+    _Atomic uintptr_t v;
+};
+
 struct group {
     struct nj_rcu_head rcu;
-    struct sub_list *_Atomic list;
+    struct sub_place subs;
     uint16_t name_len;
     char name[];
 };
@@ -50,7 +56,7 @@ struct nj_index_node {
     struct child_table *_Atomic children;
     struct nj_index_node *_Atomic star;
     struct nj_index_node *_Atomic rest; /* `>` */
-    struct sub_list *_Atomic plain;
+    struct sub_place plain;
     struct group_set *_Atomic groups;
     struct nj_index_node *parent; /* immutable after start */
     uint32_t hash;                /* immutable after start */
@@ -105,6 +111,16 @@ static struct nj_index_node *find_child(const struct child_table *t, uint32_t ha
             return n;
         }
     }
+}
+
+static struct nj_sub *only_sub(uintptr_t v)
+{
+    return (v & 1) != 0 ? (struct nj_sub *) (v & ~(uintptr_t) 1) : NULL;
+}
+
+static struct sub_list *list_at(uintptr_t v)
+{
+    return (v & 1) != 0 ? NULL : (struct sub_list *) v;
 }
 
 /* ---- writers: all under mu ------------------------------------------------------------------- */
@@ -219,39 +235,60 @@ static struct sub_list *list_rebuild(struct sub_list *old, uint32_t extra)
     return l;
 }
 
-static void list_add(struct sub_list *_Atomic *where, struct nj_sub *sub)
+static void append(struct sub_list *l, struct nj_sub *sub)
 {
-    struct sub_list *l = atomic_load_explicit(where, memory_order_relaxed);
-    struct sub_list *old = NULL;
-    if (l == NULL || atomic_load_explicit(&l->n, memory_order_relaxed) == l->cap) {
-        old = l;
-        l = list_rebuild(old, 1);
-    }
     uint32_t n = atomic_load_explicit(&l->n, memory_order_relaxed);
     sub->list_pos = n;
     l->live++;
     atomic_store_explicit(&l->at[n], sub, memory_order_release);
     atomic_store_explicit(&l->n, n + 1, memory_order_release);
-    if (l != atomic_load_explicit(where, memory_order_relaxed)) {
-        atomic_store_explicit(where, l, memory_order_release);
+}
+
+/* The second subscription of a place makes the list. */
+static struct sub_list *list_of(struct nj_sub *first)
+{
+    struct sub_list *l = list_rebuild(NULL, 4);
+    append(l, first);
+    return l;
+}
+
+static void place_add(struct sub_place *where, struct nj_sub *sub)
+{
+    uintptr_t v = atomic_load_explicit(&where->v, memory_order_relaxed);
+    if (v == 0) {
+        atomic_store_explicit(&where->v, (uintptr_t) sub | 1, memory_order_release);
+        return;
+    }
+    struct sub_list *old = list_at(v);
+    struct sub_list *l = old != NULL ? old : list_of(only_sub(v));
+    if (old != NULL && atomic_load_explicit(&l->n, memory_order_relaxed) == l->cap) {
+        l = list_rebuild(old, 1);
+    }
+    append(l, sub);
+    if (l != old) {
+        atomic_store_explicit(&where->v, (uintptr_t) l, memory_order_release);
         defer_free(old != NULL ? &old->rcu : NULL);
     }
 }
 
-/* True when the list is empty now (and gone). */
-static bool list_remove(struct sub_list *_Atomic *where, struct nj_sub *sub)
+/* True when nothing is left there. */
+static bool place_remove(struct sub_place *where, struct nj_sub *sub)
 {
-    struct sub_list *l = atomic_load_explicit(where, memory_order_relaxed);
+    struct sub_list *l = list_at(atomic_load_explicit(&where->v, memory_order_relaxed));
+    if (l == NULL) {
+        atomic_store_explicit(&where->v, 0, memory_order_release);
+        return true;
+    }
     atomic_store_explicit(&l->at[sub->list_pos], NULL, memory_order_release);
     l->live--;
     if (l->live == 0) {
-        atomic_store_explicit(where, NULL, memory_order_release);
+        atomic_store_explicit(&where->v, 0, memory_order_release);
         defer_free(&l->rcu);
         return true;
     }
     if (atomic_load_explicit(&l->n, memory_order_relaxed) > 8 &&
         l->live * 4 < atomic_load_explicit(&l->n, memory_order_relaxed)) {
-        atomic_store_explicit(where, list_rebuild(l, 1), memory_order_release);
+        atomic_store_explicit(&where->v, (uintptr_t) list_rebuild(l, 1), memory_order_release);
         defer_free(&l->rcu);
     }
     return false;
@@ -293,13 +330,13 @@ static void group_add(struct nj_index_node *node, struct nj_sub *sub)
     struct group_set *set = atomic_load_explicit(&node->groups, memory_order_relaxed);
     struct group *g = find_group(set, nj_sub_queue(sub), sub->queue_len);
     if (g != NULL) {
-        list_add(&g->list, sub);
+        place_add(&g->subs, sub);
         return;
     }
     g = nj_zalloc(sizeof(*g) + sub->queue_len);
     g->name_len = sub->queue_len;
     memcpy(g->name, nj_sub_queue(sub), sub->queue_len);
-    list_add(&g->list, sub);
+    place_add(&g->subs, sub);
     set_replace(node, g, NULL);
 }
 
@@ -307,7 +344,7 @@ static void group_remove(struct nj_index_node *node, struct nj_sub *sub)
 {
     struct group_set *set = atomic_load_explicit(&node->groups, memory_order_relaxed);
     struct group *g = find_group(set, nj_sub_queue(sub), sub->queue_len);
-    if (list_remove(&g->list, sub)) {
+    if (place_remove(&g->subs, sub)) {
         set_replace(node, NULL, g);
         defer_free(&g->rcu);
     }
@@ -346,7 +383,7 @@ static bool node_is_empty(struct nj_index_node *n)
     return atomic_load_explicit(&n->children, memory_order_relaxed) == NULL &&
            atomic_load_explicit(&n->star, memory_order_relaxed) == NULL &&
            atomic_load_explicit(&n->rest, memory_order_relaxed) == NULL &&
-           atomic_load_explicit(&n->plain, memory_order_relaxed) == NULL &&
+           atomic_load_explicit(&n->plain.v, memory_order_relaxed) == 0 &&
            atomic_load_explicit(&n->groups, memory_order_relaxed) == NULL;
 }
 
@@ -387,7 +424,7 @@ void nj_index_insert(struct nj_index *ix, struct nj_sub *sub)
     if (sub->queue_len > 0) {
         group_add(n, sub);
     } else {
-        list_add(&n->plain, sub);
+        place_add(&n->plain, sub);
     }
     changed(ix, 1);
     nj_unlock(&ix->mu);
@@ -400,7 +437,7 @@ void nj_index_remove(struct nj_index *ix, struct nj_sub *sub)
     if (sub->queue_len > 0) {
         group_remove(n, sub);
     } else {
-        (void) list_remove(&n->plain, sub);
+        (void) place_remove(&n->plain, sub);
     }
     prune(ix, n);
     changed(ix, -1);
@@ -441,11 +478,11 @@ static void free_tree(struct nj_index_node *n)
     free_tree(atomic_load_explicit(&n->rest, memory_order_relaxed));
     struct group_set *set = atomic_load_explicit(&n->groups, memory_order_relaxed);
     for (uint32_t i = 0; set != NULL && i < set->n; i++) {
-        nj_dealloc(atomic_load_explicit(&set->at[i]->list, memory_order_relaxed));
+        nj_dealloc(list_at(atomic_load_explicit(&set->at[i]->subs.v, memory_order_relaxed)));
         nj_dealloc(set->at[i]);
     }
     nj_dealloc(set);
-    nj_dealloc(atomic_load_explicit(&n->plain, memory_order_relaxed));
+    nj_dealloc(list_at(atomic_load_explicit(&n->plain.v, memory_order_relaxed)));
     nj_dealloc(t);
     nj_dealloc(n);
 }
@@ -505,8 +542,13 @@ static void push_sub(struct nj_matcher *m, struct nj_sub *s)
     m->out.subs[m->out.total_n++] = s;
 }
 
-static void push_list(struct nj_matcher *m, const struct sub_list *l)
+static void push_place(struct nj_matcher *m, const struct sub_place *where)
 {
+    uintptr_t v = atomic_load_explicit(&where->v, memory_order_acquire);
+    const struct sub_list *l = list_at(v);
+    if ((v & 1) != 0) {
+        push_sub(m, only_sub(v));
+    }
     uint32_t n = l != NULL ? atomic_load_explicit(&l->n, memory_order_acquire) : 0;
     for (uint32_t i = 0; i < n; i++) {
         struct nj_sub *s = atomic_load_explicit(&l->at[i], memory_order_acquire);
@@ -519,7 +561,7 @@ static void push_list(struct nj_matcher *m, const struct sub_list *l)
 /* All that is subscribed at this very node. */
 static void collect(struct nj_matcher *m, const struct nj_index_node *n)
 {
-    push_list(m, atomic_load_explicit(&n->plain, memory_order_acquire));
+    push_place(m, &n->plain);
     const struct group_set *set = atomic_load_explicit(&n->groups, memory_order_acquire);
     m->met_nodes += set != NULL;
     for (uint32_t i = 0; set != NULL && i < set->n; i++) {
@@ -573,7 +615,7 @@ static void join_groups(struct nj_matcher *m)
             const struct group *o = m->met[j];
             if (o != NULL && (o == g || (o->name_len == g->name_len &&
                                          memcmp(o->name, g->name, g->name_len) == 0))) {
-                push_list(m, atomic_load_explicit(&o->list, memory_order_acquire));
+                push_place(m, &o->subs);
                 m->met[j] = NULL;
             }
         }
