@@ -11,6 +11,7 @@
 #include "tls/hello.h"
 
 #define SEAL_MOST (4u * NJ_TLS_RECORD_MAX) /* plain bytes sealed before the socket is asked */
+#define DIRECT_MIN 8192                    /* a piece from this size on is a record of its own */
 #define HANDSHAKE_BUDGET_US 2000           /* of one turn: messages of others must not wait */
 
 enum stage { STAGE_HELLO, STAGE_HANDSHAKE, STAGE_OPEN, STAGE_FAILED };
@@ -294,24 +295,45 @@ bool nj_tls_stream_may_read(const struct nj_conn *c)
 
 /* ---- sealing ----------------------------------------------------------------------------------------------- */
 
-/* Up to SEAL_MOST plain bytes of the outbox, gathered into full records. */
+/* Small pieces from `from` on, gathered for one record; returns how many were taken. */
+static int gather(const struct iovec *iov, int from, int pieces, uint8_t *to, size_t *len_out)
+{
+    size_t n = 0;
+    int i = from;
+    while (i < pieces && iov[i].iov_len < DIRECT_MIN && n + iov[i].iov_len <= NJ_TLS_RECORD_MAX) {
+        memcpy(to + n, iov[i].iov_base, iov[i].iov_len);
+        n += iov[i].iov_len;
+        i++;
+    }
+    *len_out = n;
+    return i - from;
+}
+
+/* About SEAL_MOST plain bytes of the outbox.  Large pieces are sealed where they lie. */
 static int seal_some(struct nj_conn *c)
 {
     struct nj_tls_stream *t = c->tls;
     struct sink out = sink_of(c);
-    uint8_t *to = c->worker->plain_buf;
     struct iovec iov[64];
     size_t bytes = 0;
-    size_t n = 0;
+    size_t done = 0;
     int pieces = nj_outbox_iov(&c->out, iov, 64, &bytes);
-    for (int i = 0; i < pieces && n < SEAL_MOST; i++) {
-        size_t take = SEAL_MOST - n < iov[i].iov_len ? SEAL_MOST - n : iov[i].iov_len;
-        memcpy(to + n, iov[i].iov_base, take);
-        n += take;
+    int rc = NJ_OK;
+    for (int i = 0; i < pieces && done < SEAL_MOST && rc == NJ_OK;) {
+        const uint8_t *from = iov[i].iov_base;
+        size_t len = iov[i].iov_len;
+        if (len < DIRECT_MIN) {
+            /* not plain_buf: a read may still be parsed there while this is written */
+            i += gather(iov, i, pieces, c->worker->record_buf, &len);
+            from = c->worker->record_buf;
+        } else {
+            i++;
+        }
+        rc = t->accept.provider->seal(t->session, from, len, &out.s);
+        done += len;
     }
-    int rc = t->accept.provider->seal(t->session, to, n, &out.s);
     if (rc == NJ_OK) {
-        nj_outbox_consume(&c->out, &c->worker->pool, n);
+        nj_outbox_consume(&c->out, &c->worker->pool, done);
     }
     return rc;
 }

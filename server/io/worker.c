@@ -217,6 +217,7 @@ static void worker_free(struct nj_worker *w)
     }
     nj_dealloc(w->read_buf);
     nj_dealloc(w->plain_buf);
+    nj_dealloc(w->record_buf);
     nj_dealloc(w->open);
     nj_dealloc(w->on_the_way);
     if (w->epoll_fd >= 0) {
@@ -248,6 +249,7 @@ static int worker_new(struct nj_workers *set, uint16_t id, struct nj_worker **w_
     w->random |= 1;
     w->read_buf = nj_alloc(NJ_READ_LEN);
     w->plain_buf = nj_alloc(NJ_READ_LEN);
+    w->record_buf = nj_alloc(NJ_PIECE_BIG);
     w->cipher = nj_zalloc(sizeof(*w->cipher));
     nj_buf_init(w->cipher, SIZE_MAX);
     w->open = nj_calloc(set->n, sizeof(struct nj_batch *));

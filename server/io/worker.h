@@ -60,6 +60,7 @@ struct nj_worker {
     uint64_t random;       /* state of nj_fast_random */
     uint8_t *read_buf;     /* NJ_READ_LEN: what came from the socket */
     uint8_t *plain_buf;    /* NJ_READ_LEN: what TLS made of it */
+    uint8_t *record_buf;   /* NJ_PIECE_BIG: small pieces gathered to be sealed */
     struct nj_buf *cipher; /* what TLS made to be sent; empty between connections */
     bool stopping;
     bool in_turn_write; /* the turn has reached its writes */

@@ -13,6 +13,7 @@
 #include "peer/delivery.h"
 
 #define CREDIT_EVERY 32 /* messages between two looks at the credit */
+#define FLUSH_AT ((size_t) 4 << 20) /* bytes put into outboxes within a turn */
 
 static bool starts_with(struct nj_text t, const char *prefix)
 {
@@ -108,6 +109,15 @@ static void route(struct nj_client *c, const struct nj_event *ev)
     }
 }
 
+/* One read that goes to many subscribers fills more memory than a cache holds: write what there is,
+ * batches first. */
+static void flush_early(struct nj_worker *w)
+{
+    nj_hub_worker_of(w)->unflushed = 0;
+    nj_batch_hand_over(w);
+    nj_conn_flush_dirty(w);
+}
+
 void nj_client_publish(struct nj_client *c, const struct nj_event *ev)
 {
     c->last_in_us = c->conn.worker->now_us;
@@ -128,6 +138,9 @@ void nj_client_publish(struct nj_client *c, const struct nj_event *ev)
     struct nj_hub_worker *hw = nj_hub_worker_of(c->conn.worker);
     if (hw->with_done != NULL) {
         nj_delivery_remove_done(c->conn.worker); /* its sid is free for the next operation */
+    }
+    if (hw->unflushed > FLUSH_AT) {
+        flush_early(c->conn.worker);
     }
     if (c->conn.worker->set->n > 1 && ++hw->since_credit >= CREDIT_EVERY) {
         hw->since_credit = 0;

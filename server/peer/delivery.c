@@ -207,6 +207,7 @@ static void count_out(struct nj_worker *w, const struct nj_message *m)
 static void deliver_here(struct nj_client *c, struct nj_message *m, struct nj_sub *sub)
 {
     append_message(c, m, sub);
+    nj_hub_worker_of(c->conn.worker)->unflushed += m->size;
     count_out(c->conn.worker, m);
     sub->delivered++;
     uint64_t max = atomic_load_explicit(&sub->max, memory_order_relaxed);

@@ -58,6 +58,7 @@ struct nj_hub_worker {
     uint16_t *touched;    /* destinations of this message */
     uint16_t touched_n;
     uint32_t since_credit; /* messages since the credit was looked at */
+    size_t unflushed;      /* bytes put into outboxes since they were last written */
 };
 
 struct nj_hub {

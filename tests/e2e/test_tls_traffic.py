@@ -327,3 +327,30 @@ def test_openssl_resumes(server, certs, tmp_path, version):
     out = subprocess.run(argv + ["-sess_in", session], input=b"", capture_output=True, timeout=20).stdout
 
     assert b"Reused, TLSv1" in out
+
+
+# -- one read for many
+
+@quick
+@VERSIONS
+def test_one_burst_for_many_subscribers(server, certs, version):
+    """A read that fills many outboxes is written in between; nothing of it is lost or mixed up."""
+    s = server(conf=conf(certs))
+    ctx = tls_context(version, ca=certs.ca.cert)
+    pub = enter(s, ctx, hostname="localhost")
+    subs = [(enter(s, ctx, hostname="localhost"), 50 + 3 * n) for n in range(16)]
+    for w, copies in subs:
+        w.send(b"".join(b"SUB many %d\r\n" % n for n in range(copies)))
+        w.ping()
+    payloads = [b"%05d" % n + b"." * 90 for n in range(90)]
+
+    pub.send(b"".join(b"PUB many %d\r\n%s\r\n" % (len(p), p) for p in payloads))
+    pub.ping()
+
+    for w, copies in subs:
+        got = {}
+        for _ in range(copies * len(payloads)):
+            m = w.msg()
+            got.setdefault(m[1], []).append(m[4])
+        assert len(got) == copies
+        assert all(v == payloads for v in got.values())
