@@ -57,8 +57,10 @@ static void walk(const struct nj_conf_value *v)
 
 static void check_json(const struct nj_buf *json)
 {
+    /* As in Go, a large float has no point, and keys may become alike when they are no UTF-8. */
+    size_t flags = JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
     json_error_t err;
-    json_t *tree = json_loadb(json->ptr, json->len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &err);
+    json_t *tree = json_loadb(json->ptr, json->len, flags, &err);
     FUZZ_CHECK(tree != NULL, "no JSON: %s at %d in %.*s", err.text, err.position, (int) json->len,
                json->ptr);
     json_decref(tree);

@@ -53,9 +53,12 @@ static void put_event(struct nj_buf *out, const struct nj_event *ev)
         (void) nj_buf_puts(out, " payload=");
         (void) nj_buf_append(out, ev->payload, ev->size);
     }
-    if (ev->op == NJ_OP_SUB || ev->op == NJ_OP_UNSUB) {
+    if (ev->op == NJ_OP_SUB) {
         put_text(out, "subject", ev->subject);
         put_text(out, "queue", ev->queue);
+        put_text(out, "sid", ev->sid);
+    }
+    if (ev->op == NJ_OP_UNSUB) {
         put_text(out, "sid", ev->sid);
         put_text(out, "max", ev->max);
     }
