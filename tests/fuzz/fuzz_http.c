@@ -18,6 +18,8 @@
 
 enum { STEPS_MOST = 1 << 20, TEXT_MOST = 1 << 20 };
 
+enum choice { TIGHT = 1, WITH_BODY = 2 };
+
 time_t __wrap_time(time_t *now_out);
 
 /* The Date of an answer must not depend on when the fuzzer asks. */
@@ -103,7 +105,7 @@ static void serve(struct fuzz_in in, struct fuzz_cuts *cuts, uint8_t choices, st
     struct nj_http h;
     size_t at = 0;
     bool more = true;
-    nj_http_init(&h, (choices & 1) != 0 ? 150 : TEXT_MOST);
+    nj_http_init(&h, (choices & TIGHT) != 0 ? 150 : TEXT_MOST);
     while (more && at < in.len) {
         size_t n = fuzz_cuts_next(cuts, in.len - at);
         n = n < NJ_HTTP_FEED_MAX ? n : NJ_HTTP_FEED_MAX;
@@ -111,7 +113,7 @@ static void serve(struct fuzz_in in, struct fuzz_cuts *cuts, uint8_t choices, st
         nj_http_feed(&h, piece, n);
         free(piece);
         at += n;
-        more = take_steps(&h, seen, out, (choices & 2) != 0);
+        more = take_steps(&h, seen, out, (choices & WITH_BODY) != 0);
     }
     (void) nj_buf_printf(seen, "phase %d\n", more ? (int) h.phase : -1);
     nj_http_fini(&h);
@@ -130,8 +132,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         nj_buf_init(&out[i], SIZE_MAX);
         serve(in, i == 0 ? &one : &cuts, choices, &seen[i], &out[i]);
     }
-    fuzz_same(&seen[0], &seen[1], "requests");
-    fuzz_same(&out[0], &out[1], "answers");
+    if ((choices & TIGHT) == 0) { /* a limit is for what waits to be written, which cuts change */
+        fuzz_same(&seen[0], &seen[1], "requests");
+        fuzz_same(&out[0], &out[1], "answers");
+    }
     for (int i = 0; i < 2; i++) {
         nj_buf_free(&seen[i]);
         nj_buf_free(&out[i]);

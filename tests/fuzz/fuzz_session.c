@@ -18,7 +18,16 @@
 
 enum { CONTEXTS = 4, CHANGES_MOST = 16, CHANGE_LEN = 5, ROUNDS_MOST = 2000 };
 
-enum choice { RAW = 1, TLS_1_2 = 2, CLIENT_CERT = 4, TRAFFIC = 8, REFUSE = 16, SMALL_PIECES = 32 };
+enum choice {
+    RAW = 1,
+    TLS_1_2 = 2,
+    CLIENT_CERT = 4,
+    TRAFFIC = 8,
+    REFUSE = 16,
+    SMALL_PIECES = 32,
+    NEW_KEYS = 64,
+    ABORT = 128
+};
 
 enum kind { SET, FLIP, DROP, REPEAT, KINDS };
 
@@ -232,10 +241,15 @@ static void exchange(struct nj_kit_pair *pair, const struct change *changes, siz
     fuzz_fail("the ends talk for ever");
 }
 
-static void say(struct nj_kit_end *end)
+enum keys { WITH_OLD_KEYS, WITH_NEW_KEYS };
+
+static void say(struct nj_kit_end *end, enum keys keys)
 {
     static const uint8_t text[3000] = "PING\r\n";
     if (end->rc == NJ_OK && end->open_rc >= 0) {
+        if (keys == WITH_NEW_KEYS && NJ_TLS_HAS(end->tls, key_update)) {
+            (void) end->tls->key_update(end->sess, &end->out.sink);
+        }
         (void) end->tls->seal(end->sess, text, 6, &end->out.sink);
         (void) end->tls->seal(end->sess, text, sizeof(text), &end->out.sink);
     }
@@ -261,9 +275,13 @@ static void converse(struct nj_kit_pair *pair, uint8_t choices, struct fuzz_in i
                "an unchanged handshake failed: server %d, client %d", pair->server.rc,
                pair->client.rc);
     if ((choices & TRAFFIC) != 0) {
-        say(&pair->client);
-        say(&pair->server);
+        say(&pair->client, (choices & NEW_KEYS) != 0 ? WITH_NEW_KEYS : WITH_OLD_KEYS);
+        say(&pair->server, WITH_OLD_KEYS);
         exchange(pair, changes, n, cuts);
+    }
+    if ((choices & ABORT) != 0) {
+        (void) pair->server.tls->abort(pair->server.sess, NJ_ALERT_BAD_CERTIFICATE,
+                                       &pair->server.out.sink);
     }
     finish(&pair->client);
     finish(&pair->server);
