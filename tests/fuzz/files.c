@@ -41,8 +41,8 @@ void fuzz_files_set(const uint8_t *data, size_t len)
     const uint8_t *cut = len == 0 ? NULL : memchr(data, 0xff, len);
     size_t first = cut == NULL ? len : (size_t) (cut - data);
     file = (struct fuzz_in){ data, first };
-    included = cut == NULL ? (struct fuzz_in){ data, 0 }
-                           : (struct fuzz_in){ cut + 1, len - first - 1 };
+    included =
+        cut == NULL ? (struct fuzz_in){ data, 0 } : (struct fuzz_in){ cut + 1, len - first - 1 };
     opens = 0;
 }
 

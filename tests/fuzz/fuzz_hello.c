@@ -15,8 +15,8 @@
 /* A list of 16-bit numbers: whole numbers only, inside the body. */
 static void check_list(const struct nj_hello *hello, struct nj_span list, const char *what)
 {
-    FUZZ_CHECK(list.len == 0 ||
-                   (list.ptr >= hello->body && list.ptr + list.len <= hello->body + hello->body_len),
+    FUZZ_CHECK(list.len == 0 || (list.ptr >= hello->body &&
+                                 list.ptr + list.len <= hello->body + hello->body_len),
                "%s lies outside the hello", what);
     for (size_t i = 0; i < nj_hello_count(list); i++) {
         FUZZ_CHECK(nj_hello_has(list, nj_hello_at(list, i)), "%s has not what it has", what);

@@ -270,10 +270,9 @@ static void converse(struct nj_kit_pair *pair, uint8_t choices, struct fuzz_in i
     size_t n = changes_take(&in, changes);
     give(&pair->client, NULL, 0); /* the dialling end speaks first */
     exchange(pair, changes, n, cuts);
-    FUZZ_CHECK(n > 0 || (choices & REFUSE) != 0 || (pair->server.rc == NJ_OK &&
-                                                  pair->client.rc == NJ_OK),
-               "an unchanged handshake failed: server %d, client %d", pair->server.rc,
-               pair->client.rc);
+    FUZZ_CHECK(
+        n > 0 || (choices & REFUSE) != 0 || (pair->server.rc == NJ_OK && pair->client.rc == NJ_OK),
+        "an unchanged handshake failed: server %d, client %d", pair->server.rc, pair->client.rc);
     if ((choices & TRAFFIC) != 0) {
         say(&pair->client, (choices & NEW_KEYS) != 0 ? WITH_NEW_KEYS : WITH_OLD_KEYS);
         say(&pair->server, WITH_OLD_KEYS);
