@@ -101,10 +101,19 @@ static uint64_t size_factor(const char *s, size_t len)
     return factor;
 }
 
+/* The digits and signs at the front.  The text may end with the token, without a NUL. */
+static size_t number_len(const struct nj_token *tok)
+{
+    size_t n = 0;
+    while (n < tok->len && (tok->text[n] == '-' || (tok->text[n] >= '0' && tok->text[n] <= '9'))) {
+        n++;
+    }
+    return n;
+}
+
 static int store_int(struct nj_parser *p, struct nj_level *at, const struct nj_token *tok)
 {
-    size_t digits = strspn(tok->text, "-0123456789");
-    digits = digits > tok->len ? tok->len : digits;
+    size_t digits = number_len(tok);
     char *number = nj_strndup(tok->text, digits);
     errno = 0;
     long long v = strtoll(number, NULL, 10);

@@ -48,6 +48,13 @@ AC_DEFUN([NJ_COMPILER_FLAGS], [
     [AS_HELP_STRING([--enable-sanitizers@<:@=LIST@:>@],
       [build with sanitizers: "address,undefined" (default) or "thread"])],
     [], [enable_sanitizers=no])
+  AC_ARG_ENABLE([fuzzers],
+    [AS_HELP_STRING([--enable-fuzzers],
+      [build the fuzz targets and watch everything for them (Clang only)])],
+    [], [enable_fuzzers=no])
+  AM_CONDITIONAL([FUZZERS], [test "$enable_fuzzers" != no])
+  dnl A fuzzer without the sanitizers overlooks most of what it meets.
+  AS_IF([test "$enable_fuzzers$enable_sanitizers" = yesno], [enable_sanitizers=yes])
   nj_sanitizers=no
   AS_CASE([$enable_sanitizers],
     [no], [],
@@ -64,6 +71,20 @@ AC_DEFUN([NJ_COMPILER_FLAGS], [
       [AC_MSG_RESULT([no])
        AC_MSG_ERROR([$CC has no run-time library for these sanitizers (Debian: libclang-rt-14-dev for clang, libgcc-12-dev for gcc)])])
     CFLAGS=$nj_save_CFLAGS
+  ])
+  AS_IF([test "$enable_fuzzers" != no], [
+    AC_MSG_CHECKING([whether $CC has a fuzzer])
+    nj_save_CFLAGS=$CFLAGS
+    CFLAGS="$CFLAGS $NJ_SAN_CFLAGS -fsanitize=fuzzer"
+    AC_LINK_IFELSE(
+      [AC_LANG_SOURCE([[int LLVMFuzzerTestOneInput(const unsigned char *p, unsigned long n);
+        int LLVMFuzzerTestOneInput(const unsigned char *p, unsigned long n)
+        { (void) p; (void) n; return 0; }]])],
+      [AC_MSG_RESULT([yes])],
+      [AC_MSG_RESULT([no])
+       AC_MSG_ERROR([--enable-fuzzers needs Clang with libFuzzer: run configure with CC=clang (Debian: clang, libclang-rt-14-dev)])])
+    CFLAGS=$nj_save_CFLAGS
+    NJ_SAN_CFLAGS="$NJ_SAN_CFLAGS -fsanitize=fuzzer-no-link"
   ])
 
   NJ_TRY_CFLAGS([NJ_HARDEN_CFLAGS], [-fstack-protector-strong -fvisibility=hidden])

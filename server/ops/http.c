@@ -228,10 +228,10 @@ static bool parse_chunk_size(const char *s, size_t len, uint64_t *size_out)
 {
     uint64_t v = 0;
     size_t i = 0;
-    for (; i < len && strchr(" \t;", s[i]) == NULL; i++) {
+    for (; i < len && memchr(" \t;", s[i], 3) == NULL; i++) {
         const char *hex = "0123456789abcdef";
         char lower = (char) (s[i] >= 'A' && s[i] <= 'F' ? s[i] | 0x20 : s[i]);
-        const char *digit = strchr(hex, lower);
+        const char *digit = memchr(hex, lower, 16);
         if (digit == NULL || i >= 15) {
             return false;
         }

@@ -142,12 +142,13 @@ static int judge_record(const uint8_t *record, size_t left, bool first, size_t *
 }
 
 /* Put the fragments together until `want` bytes are there (`to` may be NULL: only count).
- * *got_out: how many of them there are. */
+ * *got_out: how many of them there are, also when a later record is bad. */
 static int gather(const uint8_t *bytes, size_t len, size_t want, uint8_t *to, size_t *got_out,
                   struct nj_error *err)
 {
     size_t got = 0;
     size_t at = 0;
+    *got_out = 0;
     while (got < want && len - at >= RECORD_HEADER) {
         size_t fragment = 0;
         int rc = judge_record(bytes + at, len - at, at == 0, &fragment, err);
@@ -161,12 +162,12 @@ static int gather(const uint8_t *bytes, size_t len, size_t want, uint8_t *to, si
             memcpy(to + got, bytes + at + RECORD_HEADER, n);
         }
         got += n;
+        *got_out = got;
         if (here < fragment) {
             break;
         }
         at += RECORD_HEADER + fragment;
     }
-    *got_out = got;
     return got == want ? NJ_OK : NJ_NEED_IN;
 }
 
@@ -177,7 +178,8 @@ static int message_len(const uint8_t *bytes, size_t len, size_t *len_out, struct
     char text[96];
     size_t got = 0;
     int rc = gather(bytes, len, sizeof(header), header, &got, err);
-    if (got > 0 && header[0] != MESSAGE_CLIENT_HELLO && rc >= 0) {
+    /* Even when a record behind it is bad: the answer must not depend on how much has arrived. */
+    if (got > 0 && header[0] != MESSAGE_CLIENT_HELLO) {
         return unexpected(err);
     }
     if (rc != NJ_OK) {

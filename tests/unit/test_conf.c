@@ -213,6 +213,26 @@ static struct nj_conf *parse(const char *text)
     return conf;
 }
 
+/* Fails under the address sanitizer when a byte behind the text is looked at. */
+START_TEST(a_number_may_be_the_last_byte_of_the_memory)
+{
+    struct nj_buf why;
+    struct nj_conf *conf = NULL;
+    static const char text[] = { 'p', ':', ' ', '4', '3' };
+    char *alone = malloc(sizeof(text));
+    nj_buf_init(&why, SIZE_MAX);
+    memcpy(alone, text, sizeof(text));
+
+    int rc = nj_conf_parse_text("a.conf", alone, sizeof(text), &conf, &why);
+
+    free(alone);
+    ck_assert_int_eq(rc, NJ_OK);
+    ck_assert_int_eq(nj_conf_get(nj_conf_root(conf)->as.map, "p")->as.integer, 43);
+    nj_conf_free(&conf);
+    nj_buf_free(&why);
+}
+END_TEST
+
 static void assert_refused(const char *text, int rc, const char *want)
 {
     struct nj_conf *conf = NULL;
@@ -645,6 +665,7 @@ int main(void)
     tcase_add_test(tc, a_text_after_nul_in_quotes_keeps_its_length);
     tcase_add_test(tc, the_digest_is_taken_of_the_json_and_a_newline);
     tcase_add_test(tc, values_print_as_in_go);
+    tcase_add_test(tc, a_number_may_be_the_last_byte_of_the_memory);
     suite_add_tcase(s, tc);
 
     tc = tcase_create("go");

@@ -220,6 +220,8 @@ START_TEST(what_is_no_hello_is_refused_in_the_words_of_the_reference)
           "local error: tls: unexpected message" },
         { "\x16\x03\x01\x00\x01\x02", 6, NJ_E_INVALID, NJ_CLASS_BAD_RECORD, 10,
           "local error: tls: unexpected message" },
+        { "\x16\x03\x01\x00\x01\x02\x99\x99\x99\x99\x99", 11, NJ_E_INVALID,
+          NJ_CLASS_BAD_RECORD, 10, "local error: tls: unexpected message" },
         { "\x16\x03\x01\xff\xff", 5, NJ_E_INVALID, NJ_CLASS_BAD_RECORD, 22,
           "tls: oversized record received with length 65535" },
         { "\x16\x03\x01\x40\x01", 5, NJ_E_INVALID, NJ_CLASS_BAD_RECORD, 22,

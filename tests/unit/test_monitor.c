@@ -377,6 +377,9 @@ static const struct {
       "HTTP/1.1 200 OK", OK_HEALTH, 2 },
     { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" GOOD),
       "HTTP/1.1 200 OK", OK_HEALTH, 1 },
+    { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\0\r\nhi\r\n"
+        "0\r\n\r\n" GOOD),
+      "HTTP/1.1 200 OK", OK_HEALTH, 1 },
     { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"),
       "HTTP/1.1 200 OK", OK_HEALTH, 1 },
     { Q("PUT /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\nabc"), "HTTP/1.1 200 OK",
