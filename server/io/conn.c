@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/yield.h"
 #include "io/batch.h"
 #include "io/tls_stream.h"
 
@@ -96,6 +97,7 @@ static ssize_t read_socket(struct nj_conn *c, size_t *direct_out)
 static void do_read(struct nj_conn *c)
 {
     size_t direct = 0;
+    NJ_YIELD();
     ssize_t n = read_socket(c, &direct);
     if (n < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK) {

@@ -9,8 +9,10 @@
  *  P3 SUB, UNSUB seen before PONG   sub_and_unsub_are_seen_everywhere_…         test_sub_is_visible_…
  *  P4 order, causality              what_is_published_after_a_pong_…,           test_order_…,
  *                                   order_of_each_publisher_…                   test_causality_…
- *  P5 nothing after UNSUB           nothing_comes_after_unsub_…, a_new_…        test_nothing_after_unsub_…
- *  P6 members that go               no_message_is_lost_…, every_request_…       test_queue_members_going_…
+ *  P5 nothing after UNSUB           nothing_comes_after_unsub_…, a_new_…,
+ *                                   a_message_under_way_misses_…                test_nothing_after_unsub_…
+ *  P6 members that go               no_message_is_lost_…, every_request_…,
+ *                                   a_…_under_way_to_…                          test_queue_members_going_…
  *  P7 exact maximum                 a_maximum_is_exact_…, exhausted_members_…   test_max_is_exact_…
  *  P8 fairness                      members_share_whatever_worker_…             test_members_share_…
  *  P9 slow consumers                (sockets and sizes)                         test_fast_publisher_…
@@ -22,7 +24,11 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
+#include "broker/match_cache.h"
+#include "broker/route.h"
 #include "hub.h"
+#include "peer/delivery.h"
 
 enum { SEEDS = 4 };
 
@@ -50,11 +56,52 @@ static void start_seeded(int i)
     start();
 }
 
+/* Keeps all workers turning, so that what is pushed meets them anywhere in a turn. */
+struct noise {
+    pthread_t thread;
+    _Atomic int stop;
+};
+
+static void *make_noise(void *arg)
+{
+    struct noise *n = arg;
+    struct peer p[HUB_WORKERS];
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        p[i] = enter(i);
+    }
+    while (atomic_load(&n->stop) == 0) {
+        for (int i = 0; i < HUB_WORKERS; i++) {
+            say(&p[i], "PING\r\n");
+        }
+        for (int i = 0; i < HUB_WORKERS; i++) {
+            ck_assert_int_eq(hear(&p[i]).what, 'P');
+        }
+    }
+    for (int i = 0; i < HUB_WORKERS; i++) {
+        leave(&p[i]);
+    }
+    return NULL;
+}
+
+static void begin_noise(struct noise *n)
+{
+    atomic_store(&n->stop, 0);
+    ck_assert_int_eq(pthread_create(&n->thread, NULL, make_noise, n), 0);
+}
+
+static void end_noise(struct noise *n)
+{
+    atomic_store(&n->stop, 1);
+    (void) pthread_join(n->thread, NULL);
+}
+
 /* ---- P1, P2 ------------------------------------------------------------------------------------------------ */
 
 START_TEST(flush_then_flush_finds_every_message)
 {
+    struct noise noise;
     start_seeded(_i);
+    begin_noise(&noise);
     struct peer pub[HUB_WORKERS];
     struct peer sub[HUB_WORKERS];
     for (int i = 0; i < HUB_WORKERS; i++) {
@@ -77,6 +124,7 @@ START_TEST(flush_then_flush_finds_every_message)
         leave(&pub[i]);
         leave(&sub[i]);
     }
+    end_noise(&noise);
     stop();
 }
 END_TEST
@@ -85,7 +133,9 @@ END_TEST
 
 START_TEST(sub_and_unsub_are_seen_everywhere_before_their_pong)
 {
+    struct noise noise;
     start_seeded(_i);
+    begin_noise(&noise);
     struct peer pub = enter(_i % HUB_WORKERS);
     struct peer sub[HUB_WORKERS];
     say(&pub, "SUB reply 9\r\n");
@@ -109,6 +159,7 @@ START_TEST(sub_and_unsub_are_seen_everywhere_before_their_pong)
     for (int i = 0; i < HUB_WORKERS; i++) {
         leave(&sub[i]);
     }
+    end_noise(&noise);
     stop();
 }
 END_TEST
@@ -128,7 +179,9 @@ static void write_down(const struct said *s, void *arg)
 
 START_TEST(what_is_published_after_a_pong_arrives_after_everywhere)
 {
+    struct noise noise;
     start_seeded(_i);
+    begin_noise(&noise);
     struct peer pub[HUB_WORKERS];
     struct peer sub[HUB_WORKERS];
     for (int i = 0; i < HUB_WORKERS; i++) {
@@ -156,6 +209,7 @@ START_TEST(what_is_published_after_a_pong_arrives_after_everywhere)
         leave(&pub[i]);
         leave(&sub[i]);
     }
+    end_noise(&noise);
     stop();
 }
 END_TEST
@@ -168,14 +222,28 @@ struct flood {
     const char *subject, *reply;
     int n;           /* messages; < 0: until `stop` */
     _Atomic int *stop;
+    unsigned expect; /* stay until so many were accounted for (0: go at once) */
     unsigned no_one; /* 503 that came back */
     unsigned sent;
 };
+
+/* Messages that members got and 503 that publishers got: a message that is handed on takes its
+ * time, so who waits for its end counts. */
+static _Atomic unsigned accounted;
+
+static bool all_accounted(unsigned expect)
+{
+    static _Atomic int64_t until;
+    int64_t zero = 0;
+    (void) atomic_compare_exchange_strong(&until, &zero, nj_mono_us() + INT64_C(30000000));
+    return atomic_load(&accounted) >= expect || nj_mono_us() > atomic_load(&until);
+}
 
 static void count_503(const struct said *s, void *arg)
 {
     struct flood *f = arg;
     f->no_one += s->what == '5';
+    (void) atomic_fetch_add(&accounted, s->what == '5');
 }
 
 /* A publisher with a thread of its own: numbered messages, then a flush. */
@@ -194,9 +262,9 @@ static void *publish(void *arg)
         }
     }
     (void) drain(&p, count_503, f);
-    /* Answers that come from another worker need not be here yet: once more after everybody. */
-    for (int i = 0; i < HUB_WORKERS; i++) {
+    while (!all_accounted(f->expect)) {
         (void) drain(&p, count_503, f);
+        (void) sched_yield();
     }
     leave(&p);
     return NULL;
@@ -321,18 +389,25 @@ struct member {
     unsigned got;
 };
 
+static void take(struct member *m, struct peer *p)
+{
+    unsigned n = drain(p, NULL, NULL);
+    m->got += n;
+    (void) atomic_fetch_add(&accounted, n);
+}
+
 static void *come_and_go(void *arg)
 {
     struct member *m = arg;
     struct peer p = enter(m->worker);
     for (unsigned i = 0; atomic_load(m->stop) == 0; i++) {
         say(&p, "SUB a g %u\r\n", i);
-        m->got += drain(&p, NULL, NULL);
-        m->got += drain(&p, NULL, NULL);
+        take(m, &p);
+        take(m, &p);
         say(&p, "UNSUB %u\r\n", i);
-        m->got += drain(&p, NULL, NULL);
+        take(m, &p);
     }
-    m->got += drain(&p, NULL, NULL);
+    take(m, &p);
     leave(&p);
     return NULL;
 }
@@ -373,9 +448,11 @@ START_TEST(no_message_is_lost_while_members_come_and_go)
 
     unsigned got = run_members(m, f, 3);
 
-    for (int i = 0; i < 2 * HUB_WORKERS; i++) {
-        got += drain(&stable, NULL, NULL);
+    unsigned rest = 0;
+    while (!all_accounted(2 * FLOOD - rest)) {
+        rest += drain(&stable, NULL, NULL);
     }
+    got += rest;
     ck_assert_uint_eq(got, 2 * FLOOD);
     leave(&stable);
     stop();
@@ -389,12 +466,203 @@ START_TEST(every_request_reaches_a_member_or_is_answered_503)
     struct flood f[2];
     for (int i = 0; i < 2; i++) {
         f[i] = (struct flood){ .worker = i * 3, .subject = "a", .n = FLOOD,
-                               .reply = i == 0 ? "r0" : "r1" };
+                               .reply = i == 0 ? "r0" : "r1", .expect = 2 * FLOOD };
     }
 
     unsigned got = run_members(m, f, 3);
 
     ck_assert_uint_eq(got + f[0].no_one + f[1].no_one, 2 * FLOOD);
+    stop();
+}
+END_TEST
+
+/* ---- P5, P6: what lies in a batch while the one it is for goes -------------------------------------------------- */
+
+struct held {
+    _Atomic int step;
+    bool wants_503;
+    uint32_t slot, gen; /* of the publisher */
+    size_t chosen;
+};
+
+static void wait_for_step(_Atomic int *step, int n)
+{
+    int64_t until = nj_mono_us() + INT64_C(20000000);
+    while (atomic_load(step) < n) {
+        ck_assert_int_lt(nj_mono_us(), until);
+        (void) sched_yield();
+    }
+}
+
+/* Worker 0 chooses who gets a message on "a" and keeps its batch back until the test goes on. */
+static void choose_and_hold(struct nj_worker *w, void *arg)
+{
+    struct held *h = arg;
+    struct nj_delivery d;
+    struct nj_message m = { .subject = { "a", 1 },
+                            .size_digits = { "1", 1 },
+                            .size = 1,
+                            .payload = (const uint8_t *) "x\r\n",
+                            .from = { .cid = 1, .worker = 0, .echo = true } };
+    if (h->wants_503) {
+        m.reply = (struct nj_text){ "r", 1 };
+        m.from.slot = h->slot;
+        m.from.slot_gen = h->gen;
+        m.from.wants_503 = true;
+    }
+    struct nj_route_from from = { 1, true, &w->random };
+    struct nj_route_sink sink = { nj_delivery_to, &d };
+    nj_delivery_begin(&d, w, &m, NULL);
+    h->chosen = nj_route(nj_match_cache_get(nj_hub_worker_of(w)->cache, hub.global, "a", 1), &from,
+                         &sink);
+    nj_delivery_end(&d);
+    atomic_store(&h->step, 1);
+    wait_for_step(&h->step, 2);
+}
+
+static void hold(struct held *h)
+{
+    nj_worker_call(hub.workers->at[0], choose_and_hold, h);
+    wait_for_step(&h->step, 1);
+    ck_assert_uint_eq(h->chosen, 1);
+}
+
+static void pass_by(struct nj_worker *w, void *arg)
+{
+    (void) w;
+    (void) atomic_fetch_add((_Atomic int *) arg, 1);
+}
+
+/* The batch goes on its way; then all that follows from it has happened. */
+static void let_go(struct held *h)
+{
+    _Atomic int passed = 0;
+    atomic_store(&h->step, 2);
+    for (int i = 0; i < 4 * HUB_WORKERS; i++) {
+        nj_worker_call(hub.workers->at[i % HUB_WORKERS], pass_by, &passed);
+        wait_for_step(&passed, i + 1);
+    }
+}
+
+static void wait_until_alone(int64_t n)
+{
+    int64_t until = nj_mono_us() + INT64_C(20000000);
+    while (atomic_load(&hub.connections) > n) {
+        ck_assert_int_lt(nj_mono_us(), until);
+        (void) sched_yield();
+    }
+}
+
+START_TEST(a_message_under_way_misses_the_next_connection_in_the_place)
+{
+    struct held h = { 0 };
+    start_seeded(_i);
+    struct peer p = enter(1);
+    say(&p, "SUB a 1\r\n");
+    flush(&p);
+    hold(&h);
+    leave(&p);
+    wait_until_alone(0);
+    p = enter(1);
+    say(&p, "SUB b 1\r\n");
+    flush(&p);
+
+    let_go(&h);
+
+    ck_assert_uint_eq(drain(&p, never, NULL), 0);
+    leave(&p);
+    stop();
+}
+END_TEST
+
+START_TEST(a_message_under_way_misses_the_next_subscription_of_the_sid)
+{
+    struct held h = { 0 };
+    start_seeded(_i);
+    struct peer p = enter(1);
+    say(&p, "SUB a 1\r\n");
+    flush(&p);
+    hold(&h);
+    say(&p, "UNSUB 1\r\nSUB b 1\r\n");
+    flush(&p);
+
+    let_go(&h);
+
+    ck_assert_uint_eq(drain(&p, never, NULL), 0);
+    leave(&p);
+    stop();
+}
+END_TEST
+
+START_TEST(a_message_under_way_to_a_member_that_went_is_given_to_another)
+{
+    struct held h = { 0 };
+    start_seeded(_i);
+    struct peer p = enter(1);
+    struct peer q = enter(2 + _i % 2);
+    say(&p, "SUB a g 1\r\n");
+    flush(&p);
+    hold(&h);
+    say(&q, "SUB a g 7\r\n");
+    flush(&q);
+    if (_i % 2 == 0) {
+        say(&p, "UNSUB 1\r\n");
+        flush(&p);
+    } else {
+        leave(&p);
+        wait_until_alone(1);
+    }
+
+    let_go(&h);
+
+    ck_assert_uint_eq(drain(&q, NULL, NULL), 1);
+    if (_i % 2 == 0) {
+        ck_assert_uint_eq(drain(&p, never, NULL), 0);
+        leave(&p);
+    }
+    leave(&q);
+    stop();
+}
+END_TEST
+
+static void find_publisher(struct nj_worker *w, void *arg)
+{
+    struct held *h = arg;
+    for (uint32_t i = 0; i < w->slots_n; i++) {
+        if (nj_slot_at(w, i)->conn != NULL) {
+            h->slot = i;
+            h->gen = nj_slot_at(w, i)->gen;
+        }
+    }
+    atomic_store(&h->step, 1);
+}
+
+START_TEST(a_request_under_way_to_the_last_member_is_answered_503)
+{
+    struct held h = { .wants_503 = true };
+    start_seeded(_i);
+    struct peer pub = enter(0);
+    struct peer p = enter(1 + _i % 3);
+    say(&pub, "SUB r 9\r\n");
+    flush(&pub);
+    nj_worker_call(hub.workers->at[0], find_publisher, &h);
+    wait_for_step(&h.step, 1);
+    atomic_store(&h.step, 0);
+    say(&p, "SUB a g 1\r\n");
+    flush(&p);
+    hold(&h);
+    say(&p, "UNSUB 1\r\n");
+    flush(&p);
+
+    let_go(&h);
+
+    struct said s = hear(&pub);
+    ck_assert_int_eq(s.what, '5');
+    ck_assert_str_eq(s.subject, "r");
+    ck_assert_str_eq(s.sid, "9");
+    ck_assert_uint_eq(drain(&p, never, NULL), 0);
+    leave(&p);
+    leave(&pub);
     stop();
 }
 END_TEST
@@ -405,7 +673,8 @@ static void run_floods(const char *subject, const char *const *replies, struct f
 {
     for (int i = 0; i < HUB_WORKERS; i++) {
         f[i] = (struct flood){ .worker = i, .subject = subject, .n = FLOOD,
-                               .reply = replies != NULL ? replies[i] : NULL };
+                               .reply = replies != NULL ? replies[i] : NULL,
+                               .expect = replies != NULL ? HUB_WORKERS * FLOOD - 1000 : 0 };
         begin(&f[i]);
     }
     for (int i = 0; i < HUB_WORKERS; i++) {
@@ -526,6 +795,11 @@ int main(void)
                         SEEDS);
     tcase_add_loop_test(tc, a_new_connection_gets_nothing_of_the_one_before_it_in_its_place, 0,
                         SEEDS);
+    tcase_add_loop_test(tc, a_message_under_way_misses_the_next_connection_in_the_place, 0, SEEDS);
+    tcase_add_loop_test(tc, a_message_under_way_misses_the_next_subscription_of_the_sid, 0, SEEDS);
+    tcase_add_loop_test(tc, a_message_under_way_to_a_member_that_went_is_given_to_another, 0,
+                        SEEDS);
+    tcase_add_loop_test(tc, a_request_under_way_to_the_last_member_is_answered_503, 0, SEEDS);
     tcase_add_loop_test(tc, no_message_is_lost_while_members_come_and_go, 0, SEEDS);
     tcase_add_loop_test(tc, every_request_reaches_a_member_or_is_answered_503, 0, SEEDS);
     tcase_add_loop_test(tc, a_maximum_is_exact_with_publishers_on_all_workers, 0, SEEDS);
