@@ -51,10 +51,13 @@ START_TEST(the_second_look_is_a_hit_also_for_a_miss)
     struct nj_match_cache *c = nj_match_cache_new(64, 1 << 16);
     struct nj_sub *s = add("a.*", NULL);
 
+    /* One subject at a time: two may share a place, which the random seed decides. */
     ck_assert_uint_eq(total(c, "a.b"), 1);
-    ck_assert_uint_eq(total(c, "zzz"), 0);
     ck_assert_uint_eq(stats(c).hits, 0);
     ck_assert_uint_eq(total(c, "a.b"), 1);
+    ck_assert_uint_eq(stats(c).hits, 1);
+    ck_assert_uint_eq(total(c, "zzz"), 0);
+    ck_assert_uint_eq(stats(c).hits, 1);
     ck_assert_uint_eq(total(c, "zzz"), 0);
 
     ck_assert_uint_eq(stats(c).hits, 2);
