@@ -174,11 +174,10 @@ static int descriptor_check(const struct nj_plugin *d, const char *path, struct 
                             path, d->abi_major, d->abi_minor, NJ_ABI_MAJOR, NJ_ABI_MINOR);
     }
     if (d->kind != NJ_PLUGIN_TLS || d->iface == NULL || d->name == NULL || d->version == NULL) {
-        return nj_error_set(err, NJ_E_ABI,
-                            "%s: no TLS provider: kind %u, name %s, version %s, table %s", path,
-                            d->kind, d->name == NULL ? "missing" : d->name,
-                            d->version == NULL ? "missing" : d->version,
-                            d->iface == NULL ? "missing" : "there");
+        return nj_error_set(
+            err, NJ_E_ABI, "%s: no TLS provider: kind %u, name %s, version %s, table %s", path,
+            d->kind, d->name == NULL ? "missing" : d->name,
+            d->version == NULL ? "missing" : d->version, d->iface == NULL ? "missing" : "there");
     }
     return table_check(d->iface, path, err);
 }

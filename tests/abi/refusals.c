@@ -320,7 +320,8 @@ void nj_kit_refusals(void)
 {
     nj_kit_add("refusals", client_refuses_a_good_certificate, NJ_KIT_PAIR | NJ_KIT_SHAPE);
     nj_kit_add("refusals", server_refuses_a_good_certificate, NJ_KIT_PAIR | NJ_KIT_SHAPE);
-    nj_kit_add("refusals", missing_client_certificate_has_an_alert_of_its_own, NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("refusals", missing_client_certificate_has_an_alert_of_its_own,
+               NJ_KIT_PAIR | NJ_KIT_SHAPE);
     nj_kit_add("refusals", hook_cannot_loosen_the_librarys_verdict, NJ_KIT_PAIR);
     nj_kit_add("refusals", expired_server_certificate_is_found, NJ_KIT_PAIR);
     nj_kit_add("refusals", insecure_dial_asks_the_hook_and_checks_no_chain, NJ_KIT_PAIR);

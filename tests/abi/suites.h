@@ -40,7 +40,7 @@ void nj_kit_input(void);    /* cut, short, foreign */
 void nj_kit_life(void);     /* closing in every state, threads, tickets, large numbers */
 void nj_kit_refusals(void); /* with which alert and in which words */
 
-/* NJ_ABI_LONG is set: tests that take samples take all. */
+/* NJ_ABI_LONG is set and not empty: tests that take samples take all. */
 int nj_kit_is_long(void);
 
 /* ---- stages --------------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ static void add_tests(Suite *s)
             tcase_set_timeout(tc, NJ_KIT_TIMEOUT_S);
             suite_add_tcase(s, tc);
         }
-        if ((tests[i].flags & NJ_KIT_LONG) != 0 && getenv("NJ_ABI_LONG") == NULL) {
+        if ((tests[i].flags & NJ_KIT_LONG) != 0 && !nj_kit_is_long()) {
             continue;
         }
         for (int round = 0; round < nj_kit_test_rounds(&tests[i]); round++) {
