@@ -177,6 +177,17 @@ static void print_who(const struct nj_kit_test *t, int round)
                   nj_kit_list[i % nj_kit_list_n].label);
 }
 
+/* The place as somebody with a source archive knows it, wherever the program was built. */
+static const char *place_of(TestResult *r)
+{
+    const char *file = tr_lfile(r);
+    const char *inside = file == NULL ? NULL : strstr(file, "tests/abi/");
+    if (file == NULL) {
+        return "?";
+    }
+    return inside == NULL ? file : inside;
+}
+
 /* One test with one provider or pair, in a runner of its own: a crash is a failure of this one. */
 static void run_one(const struct options *o, const struct nj_kit_test *t, int round,
                     struct tally *tally)
@@ -195,7 +206,7 @@ static void run_one(const struct options *o, const struct nj_kit_test *t, int ro
     print_who(t, round);
     if (failed) {
         TestResult **results = srunner_failures(sr);
-        (void) printf("       %s:%d: %s\n", tr_lfile(results[0]), tr_lno(results[0]),
+        (void) printf("       %s:%d: %s\n", place_of(results[0]), tr_lno(results[0]),
                       tr_msg(results[0]));
         free(results);
     }

@@ -35,6 +35,7 @@ START_TEST(required_slots_are_there)
     const struct nj_tls_provider *p = provider(_i);
 
     ck_assert_uint_ge(p->size, offsetof(struct nj_tls_provider, key_update));
+    ck_assert_uint_le(p->size, 65536); /* the server believes no more */
     ck_assert(p->init != NULL && p->fini != NULL && p->about != NULL && p->caps != NULL);
     ck_assert(p->ctx_new != NULL && p->ctx_ref != NULL && p->ctx_unref != NULL);
     ck_assert(p->accept != NULL && p->dial != NULL && p->handshake != NULL && p->open != NULL);

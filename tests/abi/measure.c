@@ -13,11 +13,17 @@
 #define MIB ((size_t) 1 << 20)
 #define MIBS_N 64
 
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 33)
+#define KNOWS_HEAP 1
+#endif
+#endif
+
 static nj_kit_count_fn count_fn;
 
 size_t nj_kit_heap_used(void)
 {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#ifdef KNOWS_HEAP
     struct mallinfo2 m = mallinfo2();
     return m.uordblks + m.hblkhd;
 #else

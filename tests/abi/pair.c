@@ -201,7 +201,13 @@ int nj_kit_provider_load(struct nj_kit_provider *p, const char *label, const cha
         return rc;
     }
     p->plugin = d;
-    return nj_kit_provider_use(p, label == NULL ? d->name : label, d->iface, err);
+    struct nj_error why = NJ_ERROR_INIT;
+    rc = nj_kit_provider_use(p, label == NULL ? d->name : label, d->iface, &why);
+    if (rc < 0) {
+        return nj_error_set(err, rc, "%s: its init failed: %s", path,
+                            why.text[0] != '\0' ? why.text : "no reason given");
+    }
+    return rc;
 }
 
 void nj_kit_provider_fini(struct nj_kit_provider *p)
