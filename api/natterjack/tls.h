@@ -242,6 +242,7 @@ struct nj_tls_info {
 #define NJ_TLS_CAP_BLOCKING_KEY (UINT64_C(1) << 13) /* a key may make handshake() slow */
 #define NJ_TLS_CAP_AES_ASM (UINT64_C(1) << 14)      /* AES-GCM runs on hardware instructions */
 #define NJ_TLS_CAP_ALPN (UINT64_C(1) << 15)
+#define NJ_TLS_CAP_TEST_ONLY (UINT64_C(1) << 16) /* protects nothing: the server refuses it */
 
 /* All strings and arrays are static or live until fini(). */
 struct nj_tls_about {

@@ -34,6 +34,7 @@ static const struct {
     { NJ_TLS_CAP_BLOCKING_KEY, "blocking-key" },
     { NJ_TLS_CAP_AES_ASM, "aes-hardware" },
     { NJ_TLS_CAP_ALPN, "alpn" },
+    { NJ_TLS_CAP_TEST_ONLY, "test-only" },
 };
 
 static char *library_text(const struct nj_tls_provider *p)

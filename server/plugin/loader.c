@@ -102,7 +102,12 @@ static int resolve_inside(const char *real_dir, const char *path, char **real_ou
 {
     char *real = realpath(path, NULL);
     if (real == NULL) {
-        return nj_error_set(err, NJ_E_IO, "%s", strerror(errno));
+        int why = errno;
+        struct stat st;
+        if (why == ENOENT && lstat(path, &st) == 0) {
+            return nj_error_set(err, NJ_E_NOT_FOUND, "a symbolic link that leads nowhere");
+        }
+        return nj_error_set(err, NJ_E_IO, "%s", strerror(why));
     }
     size_t dir_len = strlen(real_dir);
     bool inside = strncmp(real, real_dir, dir_len) == 0 && real[dir_len] == '/' &&
@@ -172,11 +177,32 @@ static int open_module(const char *path, lt_dlhandle *handle_out, struct nj_erro
     return rc;
 }
 
-static int find_door(lt_dlhandle handle, nj_plugin_door_fn *door_out, struct nj_error *err)
+/* The linker also looks into the libraries that a plug-in needs, and one may be a plug-in. */
+static int check_door(void *symbol, const char *path, struct nj_error *err)
+{
+    Dl_info at;
+    char *real = NULL;
+    int rc = NJ_OK;
+    if (dladdr(symbol, &at) == 0 || (real = realpath(at.dli_fname, NULL)) == NULL ||
+        strcmp(real, path) != 0) {
+        rc = nj_error_set(err, NJ_E_ABI,
+                          "it has no " NJ_PLUGIN_DOOR " of its own, the one it shows is that of %s",
+                          real != NULL ? real : "another file");
+    }
+    free(real);
+    return rc;
+}
+
+static int find_door(lt_dlhandle handle, const char *path, nj_plugin_door_fn *door_out,
+                     struct nj_error *err)
 {
     void *symbol = lt_dlsym(handle, NJ_PLUGIN_DOOR);
     if (symbol == NULL) {
         return nj_error_set(err, NJ_E_ABI, "not a natterjack plug-in: it has no " NJ_PLUGIN_DOOR);
+    }
+    int rc = check_door(symbol, path, err);
+    if (rc < 0) {
+        return rc;
     }
     /* POSIX lets an object pointer hold a function; ISO C has no cast for it. */
     memcpy(door_out, &symbol, sizeof(*door_out));
@@ -184,6 +210,9 @@ static int find_door(lt_dlhandle handle, nj_plugin_door_fn *door_out, struct nj_
 }
 
 /* ---- what the door shows ---------------------------------------------------------------------- */
+
+/* No table will be so long; one that says so was not filled in, and we would read past its end. */
+#define SIZE_SANE_MAX 65536
 
 struct slot {
     const char *name;
@@ -209,6 +238,10 @@ static int check_tls_table(const void *iface, struct nj_error *err)
 {
     uint32_t size;
     memcpy(&size, iface, sizeof(size));
+    if (size > SIZE_SANE_MAX) {
+        return nj_error_set(err, NJ_E_ABI, "its table claims to have %u bytes, %d is the most",
+                            (unsigned) size, SIZE_SANE_MAX);
+    }
 
     for (size_t i = 0; i < sizeof(tls_required) / sizeof(tls_required[0]); i++) {
         const struct slot *s = &tls_required[i];
@@ -273,6 +306,10 @@ int nj_plugin_check(const struct nj_plugin *plugin, uint32_t kind, const char *n
         return nj_error_set(err, NJ_E_ABI, "its descriptor has %u bytes, this server needs %zu",
                             (unsigned) plugin->size, sizeof(*plugin));
     }
+    if (plugin->size > SIZE_SANE_MAX) {
+        return nj_error_set(err, NJ_E_ABI, "its descriptor claims to have %u bytes, %d is the most",
+                            (unsigned) plugin->size, SIZE_SANE_MAX);
+    }
     int rc = check_version(plugin, err);
     if (rc < 0) {
         return rc;
@@ -311,7 +348,7 @@ static int load(const char *real_dir, const char *path, uint32_t kind, const cha
     if (rc < 0) {
         goto out;
     }
-    rc = find_door(handle, &door, err);
+    rc = find_door(handle, real, &door, err);
     if (rc < 0) {
         goto out;
     }

@@ -23,6 +23,7 @@ struct nj_registry {
     struct nj_plugin_entry **entries; /* main thread: one is loaded when it is asked for */
     size_t entries_n;
     size_t inits_n; /* how often a host table was given away */
+    bool test_only; /* take providers that protect nothing */
 };
 
 static const struct nj_tls_provider *tls_table(const struct nj_plugin_entry *e)
@@ -82,6 +83,59 @@ static int init_tls(struct nj_registry *reg, const struct nj_plugin *plugin, str
     return NJ_OK;
 }
 
+/* Is there a suite of TLS 1.3 (0x13..), or one of TLS 1.2? */
+static bool lists_suite(const struct nj_tls_about *about, bool of_1_3)
+{
+    for (size_t i = 0; about->suites != NULL && i < about->suites_n; i++) {
+        if ((about->suites[i] >> 8 == 0x13) == of_1_3) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What an initialised provider says it can, and what it then lists, must be one. */
+static int check_claims(const struct nj_registry *reg, const struct nj_tls_provider *p,
+                        struct nj_error *err)
+{
+    struct nj_tls_about about = { .size = sizeof(about) };
+    uint64_t caps = p->caps();
+    p->about(&about);
+    if ((caps & NJ_TLS_CAP_TEST_ONLY) != 0 && !reg->test_only) {
+        return nj_error_set(err, NJ_E_DENIED,
+                            "it is for tests only (NJ_TLS_CAP_TEST_ONLY) and protects nothing");
+    }
+    if ((caps & (NJ_TLS_CAP_TLS12 | NJ_TLS_CAP_TLS13)) == 0) {
+        return nj_error_set(err, NJ_E_UNSUPPORTED, "it can do neither TLS 1.2 nor TLS 1.3");
+    }
+    if ((caps & NJ_TLS_CAP_TLS13) != 0 && !lists_suite(&about, true)) {
+        return nj_error_set(err, NJ_E_ABI,
+                            "it says that it can do TLS 1.3 and lists no cipher suite for it");
+    }
+    if ((caps & NJ_TLS_CAP_TLS12) != 0 && !lists_suite(&about, false)) {
+        return nj_error_set(err, NJ_E_ABI,
+                            "it says that it can do TLS 1.2 and lists no cipher suite for it");
+    }
+    if (about.groups == NULL || about.groups_n == 0) {
+        return nj_error_set(err, NJ_E_ABI, "it lists no key exchange group");
+    }
+    return NJ_OK;
+}
+
+static int start_tls(struct nj_registry *reg, const struct nj_plugin *plugin, struct nj_error *err)
+{
+    const struct nj_tls_provider *p = plugin->iface;
+    int rc = init_tls(reg, plugin, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = check_claims(reg, p, err);
+    if (rc < 0) {
+        p->fini();
+    }
+    return rc;
+}
+
 /* Once: afterwards it is in use or refused. */
 static void load_entry(struct nj_registry *reg, struct nj_plugin_entry *e)
 {
@@ -95,7 +149,7 @@ static void load_entry(struct nj_registry *reg, struct nj_plugin_entry *e)
     int rc = nj_plugin_load(real_dir, slash + 1, e->kind, e->name, &plugin, &err);
     nj_dealloc(real_dir);
     if (rc == NJ_OK) {
-        rc = init_tls(reg, plugin, &err);
+        rc = start_tls(reg, plugin, &err);
         if (rc < 0) {
             nj_error_prefix(&err, e->path);
         }
@@ -226,6 +280,11 @@ int nj_registry_open_only(const char *const *dirs, size_t dirs_n, struct nj_regi
                           struct nj_error *err)
 {
     return open_registry(dirs, dirs_n, NULL, reg_out, err);
+}
+
+void nj_registry_take_test_only(struct nj_registry *reg)
+{
+    reg->test_only = true;
 }
 
 void nj_registry_close(struct nj_registry **regp)

@@ -39,6 +39,9 @@ int nj_registry_open(const char *const *dirs, size_t dirs_n, struct nj_registry 
 int nj_registry_open_only(const char *const *dirs, size_t dirs_n, struct nj_registry **reg_out,
                           struct nj_error *err);
 
+/* For tests: take providers that say NJ_TLS_CAP_TEST_ONLY too.  Before anything is loaded. */
+void nj_registry_take_test_only(struct nj_registry *reg);
+
 /* Providers' fini, after all other threads have ended.  The code stays loaded.  Sets NULL. */
 void nj_registry_close(struct nj_registry **regp);
 

@@ -35,6 +35,7 @@ START_TEST(required_slots_are_there)
     const struct nj_tls_provider *p = provider(_i);
 
     ck_assert_uint_ge(p->size, offsetof(struct nj_tls_provider, key_update));
+    ck_assert_uint_le(p->size, 65536); /* the server believes no more */
     ck_assert(p->init != NULL && p->fini != NULL && p->about != NULL && p->caps != NULL);
     ck_assert(p->ctx_new != NULL && p->ctx_ref != NULL && p->ctx_unref != NULL);
     ck_assert(p->accept != NULL && p->dial != NULL && p->handshake != NULL && p->open != NULL);
@@ -524,33 +525,27 @@ START_TEST(random_bytes_differ)
 }
 END_TEST
 
-Suite *nj_kit_suite_alone(void)
+void nj_kit_alone(void)
 {
-    int n = (int) nj_kit_list_n;
-    Suite *s = suite_create("alone");
-    TCase *tc = tcase_create("alone");
-    tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, required_slots_are_there, 0, n);
-    tcase_add_loop_test(tc, about_names_library_suites_and_groups, 0, n);
-    tcase_add_loop_test(tc, short_result_struct_is_not_overrun, 0, n);
-    tcase_add_loop_test(tc, foreign_key_is_refused_for_every_key_type, 0, n);
-    tcase_add_loop_test(tc, unreadable_key_or_certificate_is_refused, 0, n);
-    tcase_add_loop_test(tc, bad_anchor_is_left_out_with_a_warning, 0, n);
-    tcase_add_loop_test(tc, no_good_anchor_is_an_error, 0, n);
-    tcase_add_loop_test(tc, what_cannot_be_honoured_is_refused, 0, n);
-    tcase_add_loop_test(tc, system_trust_can_be_asked_for, 0, n);
-    tcase_add_loop_test(tc, one_context_accepts_and_dials, 0, n);
-    tcase_add_loop_test(tc, a_thousand_sessions_leave_nothing, 0, n);
-    tcase_add_loop_test(tc, threads_share_a_context, 0, n);
-    tcase_add_loop_test(tc, plain_text_is_no_tls, 0, n);
-    tcase_add_loop_test(tc, garbage_instead_of_a_client_hello_fails, 0, n);
-    tcase_add_loop_test(tc, changed_handshake_bytes_do_no_harm, 0, n);
-    tcase_add_loop_test(tc, transport_that_ends_in_the_handshake_is_eof, 0, n);
-    tcase_add_loop_test(tc, chains_are_checked_without_a_session, 0, n);
-    tcase_add_loop_test(tc, certificates_are_judged_by_the_hosts_clock, 0, n);
-    tcase_add_loop_test(tc, hashes_give_the_known_answers, 0, n);
-    tcase_add_loop_test(tc, ed25519_gives_the_known_answers, 0, n);
-    tcase_add_loop_test(tc, random_bytes_differ, 0, n);
-    suite_add_tcase(s, tc);
-    return s;
+    nj_kit_add("alone", required_slots_are_there, NJ_KIT_ALONE | NJ_KIT_SHAPE);
+    nj_kit_add("alone", about_names_library_suites_and_groups, NJ_KIT_ALONE);
+    nj_kit_add("alone", short_result_struct_is_not_overrun, NJ_KIT_ALONE | NJ_KIT_SHAPE);
+    nj_kit_add("alone", foreign_key_is_refused_for_every_key_type, NJ_KIT_ALONE);
+    nj_kit_add("alone", unreadable_key_or_certificate_is_refused, NJ_KIT_ALONE);
+    nj_kit_add("alone", bad_anchor_is_left_out_with_a_warning, NJ_KIT_ALONE);
+    nj_kit_add("alone", no_good_anchor_is_an_error, NJ_KIT_ALONE);
+    nj_kit_add("alone", what_cannot_be_honoured_is_refused, NJ_KIT_ALONE | NJ_KIT_SHAPE);
+    nj_kit_add("alone", system_trust_can_be_asked_for, NJ_KIT_ALONE);
+    nj_kit_add("alone", one_context_accepts_and_dials, NJ_KIT_ALONE | NJ_KIT_SHAPE);
+    nj_kit_add("alone", a_thousand_sessions_leave_nothing, NJ_KIT_ALONE | NJ_KIT_SHAPE);
+    nj_kit_add("alone", threads_share_a_context, NJ_KIT_ALONE | NJ_KIT_SHAPE);
+    nj_kit_add("alone", plain_text_is_no_tls, NJ_KIT_ALONE);
+    nj_kit_add("alone", garbage_instead_of_a_client_hello_fails, NJ_KIT_ALONE);
+    nj_kit_add("alone", changed_handshake_bytes_do_no_harm, NJ_KIT_ALONE);
+    nj_kit_add("alone", transport_that_ends_in_the_handshake_is_eof, NJ_KIT_ALONE | NJ_KIT_SHAPE);
+    nj_kit_add("alone", chains_are_checked_without_a_session, NJ_KIT_ALONE);
+    nj_kit_add("alone", certificates_are_judged_by_the_hosts_clock, NJ_KIT_ALONE);
+    nj_kit_add("alone", hashes_give_the_known_answers, NJ_KIT_ALONE);
+    nj_kit_add("alone", ed25519_gives_the_known_answers, NJ_KIT_ALONE);
+    nj_kit_add("alone", random_bytes_differ, NJ_KIT_ALONE);
 }

@@ -147,16 +147,39 @@ int nj_kit_provider_use(struct nj_kit_provider *p, const char *label,
     return tls->init(&host, err);
 }
 
-static int descriptor_check(const struct nj_plugin *d, const char *path, struct nj_error *err)
+/* As the server does at load: what the kit calls without asking must be there. */
+static int table_check(const struct nj_tls_provider *t, const char *path, struct nj_error *err)
 {
-    if (d == NULL || d->magic != NJ_PLUGIN_MAGIC || d->abi_major != NJ_ABI_MAJOR ||
-        d->abi_minor != NJ_ABI_MINOR || d->size < sizeof(struct nj_plugin)) {
-        return nj_error_set(err, NJ_E_ABI, "%s: descriptor does not fit", path);
+    if (!NJ_FIELD(struct nj_tls_provider, t, crypto)) {
+        return nj_error_set(err, NJ_E_ABI, "%s: its table has %u bytes, at least %zu are needed",
+                            path, t->size, offsetof(struct nj_tls_provider, key_update));
     }
-    if (d->kind != NJ_PLUGIN_TLS || d->iface == NULL) {
-        return nj_error_set(err, NJ_E_ABI, "%s: no TLS provider", path);
+    if (t->init == NULL || t->fini == NULL || t->about == NULL || t->caps == NULL) {
+        return nj_error_set(err, NJ_E_ABI, "%s: init, fini, about or caps is missing", path);
     }
     return NJ_OK;
+}
+
+static int descriptor_check(const struct nj_plugin *d, const char *path, struct nj_error *err)
+{
+    if (d == NULL) {
+        return nj_error_set(err, NJ_E_ABI, "%s: " NJ_PLUGIN_DOOR " returned nothing", path);
+    }
+    if (d->magic != NJ_PLUGIN_MAGIC || !NJ_FIELD(struct nj_plugin, d, iface)) {
+        return nj_error_set(err, NJ_E_ABI, "%s: magic 0x%08x, size %u; wanted 0x%08x and %zu", path,
+                            d->magic, d->size, NJ_PLUGIN_MAGIC, sizeof(*d));
+    }
+    if (d->abi_major != NJ_ABI_MAJOR || d->abi_minor != NJ_ABI_MINOR) {
+        return nj_error_set(err, NJ_E_ABI, "%s: built for plug-in ABI %u.%u, the kit has %d.%d",
+                            path, d->abi_major, d->abi_minor, NJ_ABI_MAJOR, NJ_ABI_MINOR);
+    }
+    if (d->kind != NJ_PLUGIN_TLS || d->iface == NULL || d->name == NULL || d->version == NULL) {
+        return nj_error_set(
+            err, NJ_E_ABI, "%s: no TLS provider: kind %u, name %s, version %s, table %s", path,
+            d->kind, d->name == NULL ? "missing" : d->name,
+            d->version == NULL ? "missing" : d->version, d->iface == NULL ? "missing" : "there");
+    }
+    return table_check(d->iface, path, err);
 }
 
 int nj_kit_provider_load(struct nj_kit_provider *p, const char *label, const char *path,
@@ -177,7 +200,14 @@ int nj_kit_provider_load(struct nj_kit_provider *p, const char *label, const cha
     if (rc < 0) {
         return rc;
     }
-    return nj_kit_provider_use(p, label, d->iface, err);
+    p->plugin = d;
+    struct nj_error why = NJ_ERROR_INIT;
+    rc = nj_kit_provider_use(p, label == NULL ? d->name : label, d->iface, &why);
+    if (rc < 0) {
+        return nj_error_set(err, rc, "%s: its init failed: %s", path,
+                            why.text[0] != '\0' ? why.text : "no reason given");
+    }
+    return rc;
 }
 
 void nj_kit_provider_fini(struct nj_kit_provider *p)
@@ -245,9 +275,29 @@ static struct {
     struct nj_span bytes;
 } files[FILES_MAX];
 static size_t files_n;
+static const struct nj_kit_embedded *embedded; /* ends with a NULL name */
+
+void nj_kit_files_use(const struct nj_kit_embedded *list)
+{
+    embedded = list;
+}
+
+static const struct nj_kit_embedded *file_embedded(const char *name)
+{
+    for (const struct nj_kit_embedded *f = embedded; f != NULL && f->name != NULL; f++) {
+        if (strcmp(f->name, name) == 0) {
+            return f;
+        }
+    }
+    return NULL;
+}
 
 static struct nj_span file_read(const char *name)
 {
+    const struct nj_kit_embedded *inside = file_embedded(name);
+    if (inside != NULL) {
+        return inside->bytes;
+    }
     const char *dir = getenv("NJ_ABI_CORPUS");
     const char *src = getenv("NJ_TEST_SRCDIR");
     char path[512];
@@ -513,7 +563,7 @@ static int handshake_step(struct nj_kit_end *end, struct nj_kit_end *peer, size_
     return in.used > 0 || end->out.total > before || end->rc != NJ_NEED_IN;
 }
 
-static int end_step(struct nj_kit_end *end, struct nj_kit_end *peer, size_t chunk)
+int nj_kit_end_step(struct nj_kit_end *end, struct nj_kit_end *peer, size_t chunk)
 {
     if (end->rc == NJ_NEED_IN) {
         return handshake_step(end, peer, chunk);
@@ -531,8 +581,8 @@ int nj_kit_pair_handshake(struct nj_kit_pair *pair)
     struct nj_kit_end *c = &pair->client;
     int moved = 1;
     while (moved) {
-        moved = end_step(c, s, pair->chunk);
-        moved |= end_step(s, c, pair->chunk);
+        moved = nj_kit_end_step(c, s, pair->chunk);
+        moved |= nj_kit_end_step(s, c, pair->chunk);
     }
     int ok = s->rc == NJ_OK && c->rc == NJ_OK && s->open_rc >= 0 && c->open_rc >= 0;
     return ok ? NJ_OK : NJ_E_FAILED;

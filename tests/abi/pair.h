@@ -23,10 +23,11 @@
 struct nj_kit_provider {
     char label[32];
     const struct nj_tls_provider *tls;
-    int loaded; /* 1 when fini() is ours to call */
+    const struct nj_plugin *plugin; /* NULL when the table is linked in */
+    int loaded;                     /* 1 when fini() is ours to call */
 };
 
-/* Open the object at `path`, check its descriptor and run init().  NJ_OK or negative. */
+/* Open the object at `path`, check its descriptor and run init(); label NULL: its own name. */
 int nj_kit_provider_load(struct nj_kit_provider *p, const char *label, const char *path,
                          struct nj_error *err);
 /* The same for a table that is linked in. */
@@ -63,6 +64,13 @@ struct nj_kit_cred {
     const struct nj_tls_identity *list[1]; /* for settings.identities */
     char label[64];
 };
+
+/* Files that a program carries inside; looked at before the others.  The last has no name. */
+struct nj_kit_embedded {
+    const char *name;
+    struct nj_span bytes;
+};
+void nj_kit_files_use(const struct nj_kit_embedded *list);
 
 /* Kept until the end of the process.  Ends it when a file is missing. */
 struct nj_span nj_kit_file(const char *name);
@@ -148,6 +156,11 @@ int nj_kit_pair_open_ctx(struct nj_kit_pair *pair, const struct nj_tls_provider 
                          struct nj_error *err);
 void nj_kit_pair_free(struct nj_kit_pair *pair);
 
+/*
+ * Give `end` the next piece of what `peer` has written, at most `chunk` bytes (0: all): through
+ * handshake() until that is done, then through open().  1 when something moved.
+ */
+int nj_kit_end_step(struct nj_kit_end *end, struct nj_kit_end *peer, size_t chunk);
 /*
  * Handshake until both are done or nothing moves; alerts are carried to the other end, and what
  * follows the handshake (tickets, an alert after it) goes through open().

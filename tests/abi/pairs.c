@@ -566,31 +566,25 @@ START_TEST(records_cost_no_allocation_of_the_provider)
 }
 END_TEST
 
-Suite *nj_kit_suite_pairs(void)
+void nj_kit_pairs(void)
 {
-    int n = (int) (nj_kit_list_n * nj_kit_list_n);
-    Suite *s = suite_create("pairs");
-    TCase *tc = tcase_create("pairs");
-    tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, both_versions_all_keys_any_chunks, 0, n);
-    tcase_add_loop_test(tc, client_certificates_of_all_keys_are_judged, 0, n);
-    tcase_add_loop_test(tc, requested_certificate_may_be_missing, 0, n);
-    tcase_add_loop_test(tc, intermediate_leads_to_the_anchor, 0, n);
-    tcase_add_loop_test(tc, a_mebibyte_goes_each_way, 0, n);
-    tcase_add_loop_test(tc, a_small_buffer_gets_a_record_in_parts, 0, n);
-    tcase_add_loop_test(tc, key_updates_hide_no_data, 0, n);
-    tcase_add_loop_test(tc, close_notify_works_both_ways_and_repeats, 0, n);
-    tcase_add_loop_test(tc, an_end_without_close_notify_is_truncation, 0, n);
-    tcase_add_loop_test(tc, server_order_decides_suite_and_group, 0, n);
-    tcase_add_loop_test(tc, each_secure_suite_is_what_it_is_called, 0, n);
-    tcase_add_loop_test(tc, suite_list_is_no_cross_product, 0, n);
-    tcase_add_loop_test(tc, each_group_works, 0, n);
-    tcase_add_loop_test(tc, alpn_is_chosen_from_both_lists, 0, n);
-    tcase_add_loop_test(tc, staple_reaches_the_peer, 0, n);
-    tcase_add_loop_test(tc, an_address_is_no_server_name, 0, n);
-    tcase_add_loop_test(tc, a_session_moves_between_threads, 0, n);
-    tcase_add_loop_test(tc, ticket_secret_does_not_disturb_a_handshake, 0, n);
-    tcase_add_loop_test(tc, records_cost_no_allocation_of_the_provider, 0, n);
-    suite_add_tcase(s, tc);
-    return s;
+    nj_kit_add("pairs", both_versions_all_keys_any_chunks, NJ_KIT_PAIR);
+    nj_kit_add("pairs", client_certificates_of_all_keys_are_judged, NJ_KIT_PAIR);
+    nj_kit_add("pairs", requested_certificate_may_be_missing, NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("pairs", intermediate_leads_to_the_anchor, NJ_KIT_PAIR);
+    nj_kit_add("pairs", a_mebibyte_goes_each_way, NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("pairs", a_small_buffer_gets_a_record_in_parts, NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("pairs", key_updates_hide_no_data, NJ_KIT_PAIR);
+    nj_kit_add("pairs", close_notify_works_both_ways_and_repeats, NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("pairs", an_end_without_close_notify_is_truncation, NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("pairs", server_order_decides_suite_and_group, NJ_KIT_PAIR);
+    nj_kit_add("pairs", each_secure_suite_is_what_it_is_called, NJ_KIT_PAIR);
+    nj_kit_add("pairs", suite_list_is_no_cross_product, NJ_KIT_PAIR);
+    nj_kit_add("pairs", each_group_works, NJ_KIT_PAIR);
+    nj_kit_add("pairs", alpn_is_chosen_from_both_lists, NJ_KIT_PAIR);
+    nj_kit_add("pairs", staple_reaches_the_peer, NJ_KIT_PAIR);
+    nj_kit_add("pairs", an_address_is_no_server_name, NJ_KIT_PAIR);
+    nj_kit_add("pairs", a_session_moves_between_threads, NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("pairs", ticket_secret_does_not_disturb_a_handshake, NJ_KIT_PAIR);
+    nj_kit_add("pairs", records_cost_no_allocation_of_the_provider, NJ_KIT_PAIR | NJ_KIT_SHAPE);
 }

@@ -44,7 +44,7 @@ static void run_refused(struct nj_kit_stage *st, int by_server, int32_t alert)
 
 START_TEST(client_refuses_a_good_certificate)
 {
-    static const int32_t alerts[] = { 42, 48, 45 };
+    static const int32_t alerts[] = { 40, 42, 43, 44, 45, 46, 48, 49, 80, 112, 116 };
     for (EACH(v, versions)) {
         for (EACH(a, alerts)) {
             struct nj_kit_stage st;
@@ -65,7 +65,7 @@ END_TEST
 
 START_TEST(server_refuses_a_good_certificate)
 {
-    static const int32_t alerts[] = { 42, 48, 45 };
+    static const int32_t alerts[] = { 40, 42, 43, 44, 45, 46, 48, 49, 80, 112, 116 };
     for (EACH(v, versions)) {
         for (EACH(a, alerts)) {
             struct nj_kit_stage st;
@@ -316,26 +316,21 @@ START_TEST(failed_session_stays_failed)
 }
 END_TEST
 
-Suite *nj_kit_suite_refusals(void)
+void nj_kit_refusals(void)
 {
-    int n = (int) (nj_kit_list_n * nj_kit_list_n);
-    Suite *s = suite_create("refusals");
-    TCase *tc = tcase_create("refusals");
-    tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, client_refuses_a_good_certificate, 0, n);
-    tcase_add_loop_test(tc, server_refuses_a_good_certificate, 0, n);
-    tcase_add_loop_test(tc, missing_client_certificate_has_an_alert_of_its_own, 0, n);
-    tcase_add_loop_test(tc, hook_cannot_loosen_the_librarys_verdict, 0, n);
-    tcase_add_loop_test(tc, expired_server_certificate_is_found, 0, n);
-    tcase_add_loop_test(tc, insecure_dial_asks_the_hook_and_checks_no_chain, 0, n);
-    tcase_add_loop_test(tc, client_that_is_too_old_gets_alert_70, 0, n);
-    tcase_add_loop_test(tc, client_that_is_too_new_gets_alert_70_or_40, 0, n);
-    tcase_add_loop_test(tc, suites_that_do_not_meet_end_with_alert_40, 0, n);
-    tcase_add_loop_test(tc, groups_that_do_not_meet_end_with_alert_40, 0, n);
-    tcase_add_loop_test(tc, server_without_certificate_sends_112, 0, n);
-    tcase_add_loop_test(tc, abort_after_the_handshake_reaches_the_peer, 0, n);
-    tcase_add_loop_test(tc, changed_record_is_refused_with_alert_20, 0, n);
-    tcase_add_loop_test(tc, failed_session_stays_failed, 0, n);
-    suite_add_tcase(s, tc);
-    return s;
+    nj_kit_add("refusals", client_refuses_a_good_certificate, NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("refusals", server_refuses_a_good_certificate, NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("refusals", missing_client_certificate_has_an_alert_of_its_own,
+               NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("refusals", hook_cannot_loosen_the_librarys_verdict, NJ_KIT_PAIR);
+    nj_kit_add("refusals", expired_server_certificate_is_found, NJ_KIT_PAIR);
+    nj_kit_add("refusals", insecure_dial_asks_the_hook_and_checks_no_chain, NJ_KIT_PAIR);
+    nj_kit_add("refusals", client_that_is_too_old_gets_alert_70, NJ_KIT_PAIR);
+    nj_kit_add("refusals", client_that_is_too_new_gets_alert_70_or_40, NJ_KIT_PAIR);
+    nj_kit_add("refusals", suites_that_do_not_meet_end_with_alert_40, NJ_KIT_PAIR);
+    nj_kit_add("refusals", groups_that_do_not_meet_end_with_alert_40, NJ_KIT_PAIR);
+    nj_kit_add("refusals", server_without_certificate_sends_112, NJ_KIT_PAIR);
+    nj_kit_add("refusals", abort_after_the_handshake_reaches_the_peer, NJ_KIT_PAIR | NJ_KIT_SHAPE);
+    nj_kit_add("refusals", changed_record_is_refused_with_alert_20, NJ_KIT_PAIR);
+    nj_kit_add("refusals", failed_session_stays_failed, NJ_KIT_PAIR | NJ_KIT_SHAPE);
 }

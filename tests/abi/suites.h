@@ -9,11 +9,41 @@
 extern struct nj_kit_provider nj_kit_list[NJ_KIT_PROVIDERS_MAX];
 extern size_t nj_kit_list_n;
 
-/* One provider at a time: loop tests over nj_kit_list. */
-Suite *nj_kit_suite_alone(void);
-/* Every ordered pair: loop tests over nj_kit_list_n * nj_kit_list_n. */
-Suite *nj_kit_suite_pairs(void);
-Suite *nj_kit_suite_refusals(void);
+/* ---- tests ---------------------------------------------------------------------------------- */
+
+/* How a test is run; one of the first two. */
+#define NJ_KIT_ALONE UINT32_C(1) /* its loop number is a provider's */
+#define NJ_KIT_PAIR UINT32_C(2)  /* its loop number is that of an ordered pair */
+#define NJ_KIT_LONG UINT32_C(4)  /* takes minutes: only when asked for */
+#define NJ_KIT_SHAPE UINT32_C(8) /* asks for no cryptography: NJ_TLS_CAP_TEST_ONLY passes it too */
+
+#define NJ_KIT_TIMEOUT_S 600
+
+struct nj_kit_test {
+    const char *group;
+    const TTest *test;
+    uint32_t flags;
+};
+
+void nj_kit_add(const char *group, const TTest *test, uint32_t flags);
+/* All tests of the kit, those of a group side by side; returns how many. */
+size_t nj_kit_tests(const struct nj_kit_test **list_out);
+/* Over how many loop numbers, and does this one make sense for the providers that it names? */
+int nj_kit_test_rounds(const struct nj_kit_test *test);
+int nj_kit_test_fits(const struct nj_kit_test *test, int round);
+
+/* Each file adds its own. */
+void nj_kit_alone(void);    /* the table, contexts, primitives */
+void nj_kit_trust(void);    /* what a context must forget */
+void nj_kit_pairs(void);    /* when nothing is wrong */
+void nj_kit_input(void);    /* cut, short, foreign */
+void nj_kit_life(void);     /* closing in every state, threads, tickets, large numbers */
+void nj_kit_refusals(void); /* with which alert and in which words */
+
+/* NJ_ABI_LONG is set and not empty: tests that take samples take all. */
+int nj_kit_is_long(void);
+
+/* ---- stages --------------------------------------------------------------------------------- */
 
 /* Both settings, credentials and a pair, with the providers of pair number i. */
 struct nj_kit_stage {

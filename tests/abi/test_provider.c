@@ -1,6 +1,7 @@
 /*
- * test_provider.c: the conformance kit.  NJ_ABI_PROVIDERS names the providers (else: those that
- * were built); each runs alone and in all ordered pairs.  Without providers it is skipped (77).
+ * test_provider.c: the conformance kit in `make check`.  NJ_ABI_PROVIDERS names the providers
+ * (else: those that were built); each runs alone and in all ordered pairs.  Without providers it
+ * is skipped (77).  NJ_ABI_LONG=1: also the tests that take minutes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,91 +9,57 @@
 
 #include "tests/abi/suites.h"
 
-struct nj_kit_provider nj_kit_list[NJ_KIT_PROVIDERS_MAX];
-size_t nj_kit_list_n;
-
-void nj_kit_stage_init(struct nj_kit_stage *st, int i, const char *cred)
+static void add_tests(Suite *s)
 {
-    memset(st, 0, sizeof(*st));
-    st->server = nj_kit_list[(size_t) i / nj_kit_list_n].tls;
-    st->client = nj_kit_list[(size_t) i % nj_kit_list_n].tls;
-    if (cred != NULL) {
-        nj_kit_cred_load(&st->server_cred, cred, strcmp(cred, "chained") == 0 ? "inter" : NULL);
-    }
-    nj_kit_settings_accept(&st->server_set, cred == NULL ? NULL : &st->server_cred);
-    nj_kit_settings_dial(&st->client_set, NULL);
-    st->name = "localhost";
-}
-
-void nj_kit_stage_mutual(struct nj_kit_stage *st, const char *cred)
-{
-    st->server_set.verify = NJ_TLS_VERIFY_REQUIRE;
-    if (cred != NULL) {
-        nj_kit_cred_load(&st->client_cred, cred, NULL);
-        st->client_set.identities = st->client_cred.list;
-        st->client_set.identities_n = 1;
+    const struct nj_kit_test *tests = NULL;
+    size_t n = nj_kit_tests(&tests);
+    TCase *tc = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || strcmp(tests[i].group, tests[i - 1].group) != 0) {
+            tc = tcase_create(tests[i].group);
+            tcase_set_timeout(tc, NJ_KIT_TIMEOUT_S);
+            suite_add_tcase(s, tc);
+        }
+        if ((tests[i].flags & NJ_KIT_LONG) != 0 && !nj_kit_is_long()) {
+            continue;
+        }
+        for (int round = 0; round < nj_kit_test_rounds(&tests[i]); round++) {
+            if (nj_kit_test_fits(&tests[i], round)) {
+                tcase_add_loop_test(tc, tests[i].test, round, round + 1);
+            }
+        }
     }
 }
 
-void nj_kit_stage_version(struct nj_kit_stage *st, uint16_t version)
-{
-    nj_kit_settings_version(&st->server_set, version);
-    nj_kit_settings_version(&st->client_set, version);
-}
-
-int nj_kit_stage_run(struct nj_kit_stage *st, size_t chunk)
+/* The provider for tests keeps the promises that ask for no secret. */
+static void add_null(void)
 {
     struct nj_error err = NJ_ERROR_INIT;
-    int rc = nj_kit_pair_open(&st->pair, st->server, &st->server_set, st->client, &st->client_set,
-                              st->name, chunk, &err);
-    ck_assert_msg(rc == NJ_OK, "the pair cannot be made: %s", err.text);
-    return nj_kit_pair_handshake(&st->pair);
-}
-
-void nj_kit_stage_free(struct nj_kit_stage *st)
-{
-    nj_kit_pair_free(&st->pair);
-}
-
-static void assert_reaches(struct nj_kit_end *from, struct nj_kit_end *to, size_t chunk)
-{
-    static const char text[] = "PING and more";
-    ck_assert_int_eq(nj_kit_end_send(from, text, sizeof(text)), NJ_OK);
-    int rc = nj_kit_end_receive(to, from, chunk);
-    ck_assert_msg(rc == NJ_OK || rc == NJ_NEED_IN, "open() said %d: %s", rc, to->err.text);
-    ck_assert(nj_kit_end_take(to, text, sizeof(text)));
-    ck_assert_uint_eq(to->plain_len, 0);
-}
-
-void nj_kit_assert_echo(struct nj_kit_pair *pair)
-{
-    assert_reaches(&pair->client, &pair->server, pair->chunk);
-    assert_reaches(&pair->server, &pair->client, pair->chunk);
-}
-
-void nj_kit_assert_alert(struct nj_kit_end *end, struct nj_kit_end *peer, int32_t alert)
-{
-    ck_assert(end->rc == NJ_E_FAILED || end->open_rc == NJ_E_FAILED);
-    ck_assert_msg(end->err.alert == alert, "sent alert %d (%s), not %d", end->err.alert,
-                  end->err.text, alert);
-    ck_assert_msg(peer->rc == NJ_E_FAILED || peer->open_rc == NJ_E_FAILED,
-                  "the alert did not reach the peer (%d, %d)", peer->rc, peer->open_rc);
-    ck_assert_msg(peer->err.cls == NJ_CLASS_PEER_ALERT && peer->err.alert == alert,
-                  "the peer saw class %u, alert %d: %s", peer->err.cls, peer->err.alert,
-                  peer->err.text);
-    ck_assert_ptr_nonnull(strstr(peer->err.text, "remote error: tls: "));
+    char path[512];
+    const char *dir = getenv("NJ_TEST_BUILDDIR");
+    (void) snprintf(path, sizeof(path), "%s/plugins/null-tls/.libs/nj_tls_null.so",
+                    dir == NULL ? "." : dir);
+    if (getenv("NJ_ABI_PROVIDERS") != NULL || nj_kit_list_n == NJ_KIT_PROVIDERS_MAX) {
+        return;
+    }
+    if (nj_kit_provider_load(&nj_kit_list[nj_kit_list_n], NULL, path, &err) < 0) {
+        (void) fprintf(stderr, "%s\n", err.text);
+        exit(EXIT_FAILURE);
+    }
+    nj_kit_list_n++;
 }
 
 int main(void)
 {
     nj_kit_list_n = nj_kit_providers_from_env(nj_kit_list, NJ_KIT_PROVIDERS_MAX);
+    add_null();
     if (nj_kit_list_n == 0) {
         (void) fputs("NJ_ABI_PROVIDERS names no provider: skipped\n", stderr);
         return 77;
     }
-    SRunner *sr = srunner_create(nj_kit_suite_alone());
-    srunner_add_suite(sr, nj_kit_suite_pairs());
-    srunner_add_suite(sr, nj_kit_suite_refusals());
+    Suite *s = suite_create("provider");
+    add_tests(s);
+    SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
     int failed = srunner_ntests_failed(sr);
     srunner_free(sr);

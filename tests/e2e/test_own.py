@@ -62,6 +62,23 @@ def test_process_maps_the_chosen_library(server, certs, kind):
 
 @pytest.mark.tls
 @pytest.mark.one_worker
+def test_slow_library_is_said_once(server, certs, kind, run):
+    """At start, and only when the loaded library does AES without hardware instructions."""
+    listed = run(["--list-plugins"]).stdout.split("tls   " + kind.provider)[1].split("\n")[1]
+    pair = certs.server_ecdsa
+    s = server(conf="tls { cert_file: '%s', key_file: '%s' }\n" % (pair.cert, pair.key))
+    s.wait_log("Server is ready")
+
+    said = re.findall(r"\[WRN\] TLS is slow: (\w+) [\d.]+ as loaded does AES without hardware instructions", s.log())
+
+    if "aes-hardware" in listed:
+        assert said == []
+    else:
+        assert [name.lower() for name in said] == [kind.provider]
+
+
+@pytest.mark.tls
+@pytest.mark.one_worker
 def test_provider_by_block(server, certs, kind):
     """The block's own provider beats the default one."""
     pair = certs.server_ecdsa

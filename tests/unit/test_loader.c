@@ -1,5 +1,6 @@
 /* Loader, registry, host services and listing of plug-ins, with a shelf of faulty ones. */
 #include <check.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <ftw.h>
 #include <stdarg.h>
@@ -208,17 +209,35 @@ struct fault {
 static const struct fault faults[] = {
     { "shelf", "magic", "wrong magic 0x01020304, this server knows 0x4e4a5047" },
     { "shelf", "major", "built for plug-in ABI 7.1, this server has 0.1" },
+    { "shelf", "old-major", "built for plug-in ABI 65535.1, this server has 0.1" },
     { "shelf", "minor", "built for plug-in ABI 0.10, this server has 0.1" },
+    { "shelf", "old-minor", "built for plug-in ABI 0.0, this server has 0.1" },
     { "shelf", "descriptor", "its descriptor has 32 bytes, this server needs 40" },
+    { "shelf", "empty-descriptor", "its descriptor has 0 bytes, this server needs 40" },
+    { "shelf", "huge-descriptor", "its descriptor claims to have 4294967295 bytes, 65536 is" },
+    { "shelf", "empty-table", "its table of 0 bytes ends before the slot \"init\"" },
+    { "shelf", "huge-table", "its table claims to have 4294967295 bytes, 65536 is the most" },
     { "shelf", "table", "ends before the slot \"seal\"" },
     { "shelf", "slot", "the required slot \"handshake\" is empty" },
     { "shelf", "init", "its init failed: self-test 7 failed" },
+    { "shelf", "silent-init", "its init failed: no reason given" },
+    { "shelf", "last-slot", "the required slot \"crypto\" is empty" },
+    { "shelf", "liar13", "says that it can do TLS 1.3 and lists no cipher suite for it" },
+    { "shelf", "liar12", "says that it can do TLS 1.2 and lists no cipher suite for it" },
+    { "shelf", "suiteless", "says that it can do TLS 1.3 and lists no cipher suite for it" },
+    { "shelf", "groupless", "lists no key exchange group" },
+    { "shelf", "versionless-tls", "it can do neither TLS 1.2 nor TLS 1.3" },
+    { "shelf", "test-only", "for tests only (NJ_TLS_CAP_TEST_ONLY) and protects nothing" },
+    { "shelf", "no-kind", "it is of kind 99 (unknown), its file name says 1 (tls)" },
     { "shelf", "kind", "it is of kind 2 (authmap), its file name says 1 (tls)" },
     { "shelf", "slash", "it calls itself \"../slash\"; names are made of" },
+    { "shelf", "upper", "it calls itself \"Upper\"; names are made of" },
     { "shelf", "other", "it calls itself \"somebody\", its file name says \"other\"" },
     { "shelf", "nameless", "does not say its name" },
+    { "shelf", "versionless", "does not say its name and version" },
     { "shelf", "tableless", "brings no table" },
     { "shelf", "nothing", "nj_plugin_v1 returned nothing" },
+    { "borrower", "borrower", "no nj_plugin_v1 of its own, the one it shows is that of /" },
     { "doorless", "doorless", "has no nj_plugin_v1" },
     { "undefined", "undefined", "undefined symbol: nj_nobody_has_this" },
 };
@@ -278,6 +297,113 @@ START_TEST(a_file_that_is_no_elf_object_gives_the_linkers_reason)
     assert_refused("text", "nj_tls_text.so: cannot be loaded: invalid ELF header");
 
     nj_dealloc(path);
+}
+END_TEST
+
+START_TEST(an_empty_file_gives_the_linkers_reason)
+{
+    char *path = nj_strprintf("%s/nj_tls_empty.so", one);
+    write_text(path, "");
+
+    assert_refused("empty", "nj_tls_empty.so: cannot be loaded: file too short");
+
+    nj_dealloc(path);
+}
+END_TEST
+
+START_TEST(an_object_that_was_cut_short_gives_the_linkers_reason)
+{
+    char *path = nj_strprintf("%s/nj_tls_alpha.so", one);
+    place(one, "alpha");
+    ck_assert_int_eq(truncate(path, 100), 0);
+
+    assert_refused("alpha", "nj_tls_alpha.so: cannot be loaded: ");
+
+    nj_dealloc(path);
+}
+END_TEST
+
+START_TEST(a_link_to_nowhere_is_refused)
+{
+    char *from = nj_strprintf("%s/nj_tls_alpha.so", one);
+    ck_assert_int_eq(symlink("gone.so", from), 0);
+
+    assert_refused("alpha", "nj_tls_alpha.so: a symbolic link that leads nowhere");
+
+    nj_dealloc(from);
+}
+END_TEST
+
+/* Opened as it is, it would wait for somebody who writes. */
+START_TEST(a_pipe_in_place_of_a_file_is_refused)
+{
+    char *path = nj_strprintf("%s/nj_tls_pipe.so", one);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+
+    assert_refused("pipe", "nj_tls_pipe.so: not a regular file");
+
+    nj_dealloc(path);
+}
+END_TEST
+
+START_TEST(a_provider_for_tests_is_taken_when_a_test_asks)
+{
+    const char *dirs[] = { one };
+    const struct nj_tls_provider *p = NULL;
+    struct nj_registry *reg = NULL;
+    struct nj_error err = NJ_ERROR_INIT;
+    place(one, "test-only");
+    ck_assert_int_eq(nj_registry_open_only(dirs, 1, &reg, &err), NJ_OK);
+
+    nj_registry_take_test_only(reg);
+
+    ck_assert_int_eq(nj_registry_tls(reg, "test-only", &p, &err), NJ_OK);
+    nj_registry_close(&reg);
+}
+END_TEST
+
+/* Its library has started by then, and has to be ended. */
+START_TEST(a_provider_that_lies_is_finished_at_once)
+{
+    place(one, "liar13");
+    struct nj_registry *reg = open_dirs(one, NULL);
+
+    ck_assert_str_eq(logged.ptr, "[2] liar13: hello\n[3] liar13: bye\n");
+    nj_buf_clear(&logged);
+    nj_registry_close(&reg);
+    ck_assert_uint_eq(logged.len, 0);
+}
+END_TEST
+
+START_TEST(a_door_of_a_later_abi_beside_ours_is_no_fault)
+{
+    const struct nj_tls_provider *p = NULL;
+    struct nj_error err = NJ_ERROR_INIT;
+    char *path = nj_strprintf("%s/nj_tls_alpha.so", one);
+    place(one, "alpha");
+    void *dl = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    ck_assert_ptr_nonnull(dl);
+    ck_assert_ptr_nonnull(dlsym(dl, "nj_plugin_v2"));
+    struct nj_registry *reg = open_dirs(one, NULL);
+
+    ck_assert_int_eq(nj_registry_tls(reg, "alpha", &p, &err), NJ_OK);
+
+    nj_registry_close(&reg);
+    nj_dealloc(path);
+}
+END_TEST
+
+START_TEST(the_null_provider_is_refused_by_the_server)
+{
+    char *from =
+        nj_strprintf("%s/plugins/null-tls/.libs/nj_tls_null.so", built("NJ_TEST_BUILDDIR", "."));
+    char *to = nj_strprintf("%s/nj_tls_null.so", one);
+    copy_file(from, to);
+
+    assert_refused("null", "for tests only (NJ_TLS_CAP_TEST_ONLY) and protects nothing");
+
+    nj_dealloc(from);
+    nj_dealloc(to);
 }
 END_TEST
 
@@ -628,6 +754,14 @@ static Suite *loader_suite(void)
     tcase_add_loop_test(tc, a_faulty_plugin_is_refused_with_file_theirs_and_ours, 0,
                         (int) (sizeof(faults) / sizeof(faults[0])));
     tcase_add_test(tc, a_file_that_is_no_elf_object_gives_the_linkers_reason);
+    tcase_add_test(tc, an_empty_file_gives_the_linkers_reason);
+    tcase_add_test(tc, an_object_that_was_cut_short_gives_the_linkers_reason);
+    tcase_add_test(tc, a_link_to_nowhere_is_refused);
+    tcase_add_test(tc, a_pipe_in_place_of_a_file_is_refused);
+    tcase_add_test(tc, a_provider_for_tests_is_taken_when_a_test_asks);
+    tcase_add_test(tc, a_provider_that_lies_is_finished_at_once);
+    tcase_add_test(tc, a_door_of_a_later_abi_beside_ours_is_no_fault);
+    tcase_add_test(tc, the_null_provider_is_refused_by_the_server);
     tcase_add_test(tc, a_directory_in_place_of_a_file_is_refused);
     tcase_add_test(tc, a_file_that_others_can_write_is_refused);
     tcase_add_test(tc, a_directory_that_the_group_can_write_is_not_searched);

@@ -21,6 +21,13 @@ static int init(const struct nj_host *h, struct nj_error *err)
     return NJ_OK;
 }
 
+static int init_is_silent(const struct nj_host *h, struct nj_error *err)
+{
+    (void) h;
+    (void) err;
+    return NJ_E_IO;
+}
+
 static int init_fails(const struct nj_host *h, struct nj_error *err)
 {
     (void) h;
@@ -32,15 +39,27 @@ static void fini(void)
     host->log(NJ_LOG_WARN, "bye");
 }
 
+/* What it says that it can, and what it lists; spoilt below. */
+static const uint16_t suites[] = { 0x1301, 0xc02b };
+static const uint16_t groups[] = { 29 };
+static const uint16_t *first_suite = suites;
+static size_t suites_n = 1;
+static size_t groups_n = 1;
+static uint64_t claims = NJ_TLS_CAP_TLS13 | NJ_TLS_CAP_ALPN;
+
 static void about(struct nj_tls_about *out)
 {
     out->lib_name = "Shelf";
     out->lib_version = "9.8.7";
+    out->suites = first_suite;
+    out->suites_n = suites_n;
+    out->groups = groups_n > 0 ? groups : NULL;
+    out->groups_n = groups_n;
 }
 
 static uint64_t caps(void)
 {
-    return NJ_TLS_CAP_TLS13 | NJ_TLS_CAP_ALPN | attached << 32;
+    return claims | attached << 32;
 }
 
 static void attach(void)
@@ -231,35 +250,95 @@ static int is(const char *fault)
     return strcmp(name, fault) == 0;
 }
 
-const struct nj_plugin *nj_plugin_v1(void)
+/* Faults of the descriptor; 1 when the name is one. */
+static int spoil_descriptor(void)
 {
-    read_own_name();
     if (is("magic")) {
         plugin.magic = 0x01020304;
     } else if (is("major")) {
         plugin.abi_major = NJ_ABI_MAJOR + 7;
+    } else if (is("old-major")) {
+        plugin.abi_major = (uint16_t) (NJ_ABI_MAJOR - 1); /* 65535 while ours is 0 */
     } else if (is("minor")) {
         plugin.abi_minor = NJ_ABI_MINOR + 9;
+    } else if (is("old-minor")) {
+        plugin.abi_minor = NJ_ABI_MINOR - 1;
     } else if (is("descriptor")) {
         plugin.size = offsetof(struct nj_plugin, iface);
-    } else if (is("table")) {
-        provider.size = offsetof(struct nj_tls_provider, seal);
-    } else if (is("slot")) {
-        provider.handshake = NULL;
-    } else if (is("init")) {
-        provider.init = init_fails;
+    } else if (is("empty-descriptor")) {
+        plugin.size = 0;
+    } else if (is("huge-descriptor")) {
+        plugin.size = UINT32_MAX;
     } else if (is("kind")) {
         plugin.kind = NJ_PLUGIN_AUTHMAP;
+    } else if (is("no-kind")) {
+        plugin.kind = 99;
     } else if (is("slash")) {
         plugin.name = "../slash";
+    } else if (is("upper")) {
+        plugin.name = "Upper";
     } else if (is("other")) {
         plugin.name = "somebody";
     } else if (is("nameless")) {
         plugin.name = NULL;
+    } else if (is("versionless")) {
+        plugin.version = NULL;
     } else if (is("tableless")) {
         plugin.iface = NULL;
-    } else if (is("nothing")) {
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+/* Faults of the table, and of what its functions say. */
+static void spoil_table(void)
+{
+    if (is("empty-table")) {
+        provider.size = 0;
+    } else if (is("table")) {
+        provider.size = offsetof(struct nj_tls_provider, seal);
+    } else if (is("huge-table")) {
+        provider.size = UINT32_MAX;
+    } else if (is("slot")) {
+        provider.handshake = NULL;
+    } else if (is("last-slot")) {
+        provider.crypto = NULL;
+    } else if (is("init")) {
+        provider.init = init_fails;
+    } else if (is("silent-init")) {
+        provider.init = init_is_silent;
+    } else if (is("liar13")) {
+        first_suite = suites + 1;
+    } else if (is("liar12")) {
+        claims |= NJ_TLS_CAP_TLS12;
+    } else if (is("suiteless")) {
+        first_suite = NULL;
+    } else if (is("groupless")) {
+        groups_n = 0;
+    } else if (is("versionless-tls")) {
+        claims = NJ_TLS_CAP_ALPN;
+    } else if (is("test-only")) {
+        claims |= NJ_TLS_CAP_TEST_ONLY;
+    }
+}
+
+const struct nj_plugin *nj_plugin_v1(void)
+{
+    read_own_name();
+    if (is("nothing")) {
         return NULL;
     }
+    if (!spoil_descriptor()) {
+        spoil_table();
+    }
     return &plugin;
+}
+
+/* A door of a later ABI beside it is no fault: a plug-in may serve both. */
+NJ_EXPORT const void *nj_plugin_v2(void);
+
+const void *nj_plugin_v2(void)
+{
+    return NULL;
 }

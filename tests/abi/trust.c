@@ -1,18 +1,11 @@
 /*
- * test_trust.c: whom a context trusts does not grow with what its peers have sent.
+ * trust.c: whom a context trusts does not grow with what its peers have sent.
  *
  * A library may keep an intermediate that it once found good.  Then the next peer could leave it
  * out, and the server's hook would judge a chain without the certificate that carries the limits.
  * Contexts are kept over several handshakes here, which is what the suites of the kit do not do.
  */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "tests/abi/pair.h"
-
-static struct nj_kit_provider list[NJ_KIT_PROVIDERS_MAX];
-static size_t list_n;
+#include "tests/abi/suites.h"
 
 static const uint16_t versions[] = { NJ_TLS_1_2, NJ_TLS_1_3 };
 
@@ -61,10 +54,8 @@ static int shake(const struct nj_tls_provider *tls, struct nj_tls_ctx *server,
     return rc;
 }
 
-START_TEST(server_that_leaves_out_its_issuer_is_refused_after_a_good_one)
+static void server_leaves_out(const struct nj_tls_provider *tls, uint16_t version)
 {
-    const struct nj_tls_provider *tls = list[_i / 2].tls;
-    uint16_t version = versions[_i % 2];
     struct nj_kit_cred whole;
     struct nj_kit_cred alone;
     uint32_t cls = 0;
@@ -83,12 +74,17 @@ START_TEST(server_that_leaves_out_its_issuer_is_refused_after_a_good_one)
     tls->ctx_unref(bad);
     tls->ctx_unref(client);
 }
+
+START_TEST(server_that_leaves_out_its_issuer_is_refused_after_a_good_one)
+{
+    for (size_t v = 0; v < 2; v++) {
+        server_leaves_out(nj_kit_list[_i].tls, versions[v]);
+    }
+}
 END_TEST
 
-START_TEST(client_that_leaves_out_its_issuer_is_refused_after_a_good_one)
+static void client_leaves_out(const struct nj_tls_provider *tls, uint16_t version)
 {
-    const struct nj_tls_provider *tls = list[_i / 2].tls;
-    uint16_t version = versions[_i % 2];
     struct nj_kit_cred own;
     struct nj_kit_cred whole;
     struct nj_kit_cred alone;
@@ -112,12 +108,17 @@ START_TEST(client_that_leaves_out_its_issuer_is_refused_after_a_good_one)
     tls->ctx_unref(good);
     tls->ctx_unref(bad);
 }
+
+START_TEST(client_that_leaves_out_its_issuer_is_refused_after_a_good_one)
+{
+    for (size_t v = 0; v < 2; v++) {
+        client_leaves_out(nj_kit_list[_i].tls, versions[v]);
+    }
+}
 END_TEST
 
-START_TEST(foreign_intermediate_is_not_remembered)
+static void foreign_intermediate(const struct nj_tls_provider *tls, uint16_t version)
 {
-    const struct nj_tls_provider *tls = list[_i / 2].tls;
-    uint16_t version = versions[_i % 2];
     struct nj_span other = nj_kit_file("other-ca.crt");
     struct nj_tls_settings set;
     struct nj_kit_cred whole;
@@ -142,33 +143,20 @@ START_TEST(foreign_intermediate_is_not_remembered)
     tls->ctx_unref(second);
     tls->ctx_unref(client);
 }
+
+START_TEST(foreign_intermediate_is_not_remembered)
+{
+    for (size_t v = 0; v < 2; v++) {
+        foreign_intermediate(nj_kit_list[_i].tls, versions[v]);
+    }
+}
 END_TEST
 
-static Suite *suite(void)
+void nj_kit_trust(void)
 {
-    int n = (int) list_n * 2; /* each provider, each version */
-    Suite *s = suite_create("trust");
-    TCase *tc = tcase_create("memory");
-    tcase_add_loop_test(tc, server_that_leaves_out_its_issuer_is_refused_after_a_good_one, 0, n);
-    tcase_add_loop_test(tc, client_that_leaves_out_its_issuer_is_refused_after_a_good_one, 0, n);
-    tcase_add_loop_test(tc, foreign_intermediate_is_not_remembered, 0, n);
-    suite_add_tcase(s, tc);
-    return s;
-}
-
-int main(void)
-{
-    list_n = nj_kit_providers_from_env(list, NJ_KIT_PROVIDERS_MAX);
-    if (list_n == 0) {
-        (void) fputs("NJ_ABI_PROVIDERS names no provider: skipped\n", stderr);
-        return 77;
-    }
-    SRunner *sr = srunner_create(suite());
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    for (size_t i = 0; i < list_n; i++) {
-        nj_kit_provider_fini(&list[i]);
-    }
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    nj_kit_add("trust", server_that_leaves_out_its_issuer_is_refused_after_a_good_one,
+               NJ_KIT_ALONE);
+    nj_kit_add("trust", client_that_leaves_out_its_issuer_is_refused_after_a_good_one,
+               NJ_KIT_ALONE);
+    nj_kit_add("trust", foreign_intermediate_is_not_remembered, NJ_KIT_ALONE);
 }
