@@ -155,18 +155,16 @@ static void drop(struct visits *all, struct visit *v)
     leave(all, v);
 }
 
-/* A record whose first bytes are a ClientHello's and whose rest is chance. */
+/* A whole record that begins like a ClientHello's and goes on with chance: with its lengths it is
+ * complete, without them it is none.  None of them waits for more. */
 static void send_garbage(struct visits *all, struct visit *v)
 {
+    static const unsigned char head[] = { 0x16, 3, 1, 1, 0xfb, 1, 0, 1, 0xf7, 3, 3 };
     unsigned char hello[512];
     for (size_t i = 0; i < sizeof(hello); i++) {
-        hello[i] = (unsigned char) next_random(all);
+        hello[i] = (unsigned char) (next_random(all) | 2); /* no type of message is 1 by chance */
     }
-    static const unsigned char head[] = { 0x16, 3, 1, 1, 0xfb, 1, 0, 1, 0xf7, 3, 3 };
-    size_t keep = 3 + (size_t) (next_random(all) % (sizeof(head) - 2));
-    memcpy(hello, head, keep);
-    hello[3] = head[3]; /* the record is complete: none waits for more */
-    hello[4] = head[4];
+    memcpy(hello, head, next_random(all) % 2 == 0 ? sizeof(head) : 5);
     v->stage = STAGE_TALKING;
     if (send(v->fd, hello, sizeof(hello), MSG_NOSIGNAL) != (ssize_t) sizeof(hello)) {
         fail(all, v);
