@@ -6,13 +6,11 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/clock.h"
 #include "io/conn.h"
 #include "tls/hello.h"
 
 #define SEAL_MOST (4u * NJ_TLS_RECORD_MAX) /* plain bytes sealed before the socket is asked */
 #define DIRECT_MIN 8192                    /* a piece from this size on is a record of its own */
-#define HANDSHAKE_BUDGET_US 2000           /* of one turn: messages of others must not wait */
 
 enum stage { STAGE_HELLO, STAGE_HANDSHAKE, STAGE_OPEN, STAGE_FAILED };
 
@@ -176,9 +174,7 @@ static bool handshake(struct nj_conn *c, struct nj_tls_in *in)
 {
     struct nj_tls_stream *t = c->tls;
     struct sink out = sink_of(c);
-    int64_t began = nj_mono_us();
     int rc = t->accept.provider->handshake(t->session, in, &out.s);
-    c->worker->handshake_us += nj_mono_us() - began;
     if (rc == NJ_NEED_IN) {
         push_out(c);
         return true;
@@ -286,11 +282,6 @@ bool nj_tls_stream_input(struct nj_conn *c, const uint8_t *ptr, size_t len)
     default:
         return false;
     }
-}
-
-bool nj_tls_stream_may_read(const struct nj_conn *c)
-{
-    return c->tls->stage == STAGE_OPEN || c->worker->handshake_us < HANDSHAKE_BUDGET_US;
 }
 
 /* ---- sealing ----------------------------------------------------------------------------------------------- */
