@@ -6,10 +6,12 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/trim.h"
 #include "io/conn.h"
 #include "tls/hello.h"
 
 #define SEAL_MOST (4u * NJ_TLS_RECORD_MAX) /* plain bytes sealed before the socket is asked */
+#define SESSION_LEN 12288                  /* what a session takes, about */
 #define DIRECT_MIN 8192                    /* a piece from this size on is a record of its own */
 
 enum { ALERT_UNEXPECTED_MESSAGE = 10 };
@@ -151,6 +153,7 @@ void nj_tls_stream_free(struct nj_conn *c)
     }
     c->tls = NULL;
     if (t->session != NULL) {
+        nj_trim_note(SESSION_LEN);
         t->accept.provider->free(t->session);
     }
     t->accept.provider->ctx_unref(t->accept.ctx);
