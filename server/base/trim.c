@@ -6,7 +6,7 @@
 #include <malloc.h>
 #endif
 
-#define WORTH_IT (UINT64_C(16) << 20)
+#define WORTH_IT (UINT64_C(8) << 20)
 #define CALM (UINT64_C(1) << 20) /* freed between two looks */
 
 static _Atomic uint64_t noted; /* atomic, relaxed: a hint */

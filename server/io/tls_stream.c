@@ -11,7 +11,7 @@
 #include "tls/hello.h"
 
 #define SEAL_MOST (4u * NJ_TLS_RECORD_MAX) /* plain bytes sealed before the socket is asked */
-#define SESSION_LEN 12288                  /* what a session takes, about */
+#define SESSION_LEN 32768                  /* what a session takes, 12 to 56 KiB */
 #define DIRECT_MIN 8192                    /* a piece from this size on is a record of its own */
 
 enum { ALERT_UNEXPECTED_MESSAGE = 10 };

@@ -37,7 +37,7 @@ END_TEST
 
 START_TEST(little_is_kept_until_it_is_much)
 {
-    for (int i = 0; i < 31; i++) {
+    for (int i = 0; i < 15; i++) {
         nj_trim_note(MIB / 2);
         ck_assert(!nj_trim_when_calm());
     }
