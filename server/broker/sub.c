@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/trim.h"
+
+#define TRIM_NOTE 256 /* what a subscription takes, its places in the index included */
 
 struct nj_sub *nj_sub_new(const char *subject, size_t subject_len, const char *queue,
                           size_t queue_len, const char *sid, size_t sid_len)
@@ -28,6 +31,7 @@ struct nj_sub *nj_sub_new(const char *subject, size_t subject_len, const char *q
 
 static void free_sub(struct nj_rcu_head *head)
 {
+    nj_trim_note(TRIM_NOTE);
     nj_dealloc(head); /* first member */
 }
 

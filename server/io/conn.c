@@ -13,6 +13,7 @@
 #include "io/tls_stream.h"
 
 #define IOV_MOST 64
+#define NEWCOMERS_US 200 /* of one turn; another one begins while less is spent */
 
 /* ---- poll set ---------------------------------------------------------------------------------- */
 
@@ -35,7 +36,7 @@ static void watch(struct nj_conn *c, uint32_t events)
 static void rewatch(struct nj_conn *c)
 {
     uint32_t events = 0;
-    if (c->state == NJ_CONN_OPEN && !c->is_paused) {
+    if (c->state == NJ_CONN_OPEN && !c->is_paused && !c->waits_turn) {
         events |= EPOLLIN;
     }
     if (c->wants_write && c->state != NJ_CONN_CLOSED) {
@@ -119,6 +120,54 @@ static void do_read(struct nj_conn *c)
     }
 }
 
+/* ---- newcomers ---------------------------------------------------------------------------------- */
+
+/* A handshake takes as long as hundreds of messages.  Who is in one waits for the end of the turn,
+ * out of the poll set: left in it, hundreds of them would be reported in each turn anew and the
+ * others would come late. */
+static void wait_for_turn(struct nj_conn *c)
+{
+    struct nj_worker *w = c->worker;
+    c->waits_turn = true;
+    c->next_new = NULL;
+    c->at_new = w->newcomers_end;
+    *w->newcomers_end = c;
+    w->newcomers_end = &c->next_new;
+    rewatch(c);
+}
+
+static void leave_newcomers(struct nj_conn *c)
+{
+    if (!c->waits_turn) {
+        return;
+    }
+    c->waits_turn = false;
+    *c->at_new = c->next_new;
+    if (c->next_new != NULL) {
+        c->next_new->at_new = c->at_new;
+    } else {
+        c->worker->newcomers_end = c->at_new;
+    }
+}
+
+void nj_conn_serve_newcomers(struct nj_worker *w)
+{
+    if (w->newcomers == NULL) {
+        return;
+    }
+    int64_t until = nj_mono_us() + NEWCOMERS_US;
+    do {
+        struct nj_conn *c = w->newcomers;
+        leave_newcomers(c);
+        if (c->state == NJ_CONN_OPEN && !c->is_paused) {
+            do_read(c);
+        }
+        rewatch(c);
+    } while (w->newcomers != NULL && nj_mono_us() < until);
+}
+
+/* ---- events ------------------------------------------------------------------------------------- */
+
 static void ready(struct nj_worker *w, struct nj_source *src, uint32_t events)
 {
     struct nj_conn *c = (struct nj_conn *) (void *) src;
@@ -131,8 +180,12 @@ static void ready(struct nj_worker *w, struct nj_source *src, uint32_t events)
         nj_conn_dirty(c);
     }
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && c->state == NJ_CONN_OPEN &&
-        !c->is_paused && (c->tls == NULL || nj_tls_stream_may_read(c))) {
-        do_read(c);
+        !c->is_paused && !c->waits_turn) {
+        if (c->is_new) {
+            wait_for_turn(c);
+        } else {
+            do_read(c);
+        }
     }
 }
 
@@ -168,6 +221,14 @@ void nj_conn_resume(struct nj_conn *c)
     rewatch(c);
 }
 
+void nj_conn_yield(struct nj_conn *c)
+{
+    if (c->state == NJ_CONN_OPEN && !c->is_paused) {
+        nj_conn_pause(c, c->worker->now_us);
+        c->worker->goes_on = true;
+    }
+}
+
 static bool resume_is_due(struct nj_conn *c, bool credit)
 {
     if (c->paused_until_us == NJ_PAUSE_FOR_CREDIT) {
@@ -184,6 +245,7 @@ void nj_conn_resume_due(struct nj_worker *w)
         return;
     }
     w->paused = NULL;
+    w->goes_on = false;
     bool credit = !nj_batch_over_credit(w);
     while (c != NULL) {
         struct nj_conn *next = c->next_paused;
@@ -372,6 +434,7 @@ void nj_conn_close(struct nj_conn *c)
         return;
     }
     c->state = NJ_CONN_CLOSED;
+    leave_newcomers(c);
     leave_slot(c);
     watch(c, 0);
     nj_timer_stop(&c->worker->timers, &c->write_timer);

@@ -66,12 +66,16 @@ struct nj_conn {
     bool is_dirty;
     bool is_paused;
     bool on_paused_list;
+    bool is_new;      /* the room above: a handshake may be ahead, which takes long */
+    bool waits_turn;  /* on the worker's list of newcomers, not in the poll set */
     bool wants_write; /* the socket is full */
     bool half_closed; /* the peer has sent FIN */
     struct nj_outbox out;
     struct nj_conn *next_dirty;
     struct nj_conn *next_dead;
     struct nj_conn *next_paused;
+    struct nj_conn *next_new;
+    struct nj_conn **at_new; /* what points to it in the list of newcomers */
     struct nj_tls_stream *tls; /* NULL: plain */
     uint8_t *rest;             /* read but not used, while paused */
     size_t rest_len;
@@ -111,6 +115,9 @@ void nj_conn_wait_on(struct nj_conn *c);
 void nj_conn_pause(struct nj_conn *c, int64_t until_us);
 void nj_conn_resume(struct nj_conn *c);
 
+/* Let the others come first: what is not used now is offered again in the next turn, at once. */
+void nj_conn_yield(struct nj_conn *c);
+
 /*
  * Leave.  flush: first send what is queued, within the write deadline.  The slot is given up at
  * once; ops->gone comes at the end of a turn.  Repeatable.
@@ -121,7 +128,9 @@ void nj_conn_close_flushed(struct nj_conn *c);
 /* Bytes waiting for this connection: outbox and inboxes. */
 uint64_t nj_conn_pending(const struct nj_conn *c);
 
-/* For the worker's loop. */
+/* For the worker's loop.  Newcomers have a budget for each turn: those beyond it wait, so that a
+ * storm of them cannot stop the messages of the others. */
+void nj_conn_serve_newcomers(struct nj_worker *w);
 void nj_conn_resume_due(struct nj_worker *w);
 void nj_conn_flush_dirty(struct nj_worker *w);
 void nj_conn_free_dead(struct nj_worker *w);

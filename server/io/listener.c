@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/quote.h"
 
-#define ACCEPTS_PER_TURN 64
+#define ACCEPT_US 200 /* of one turn; another one is accepted while less is spent */
 #define BACKLOG 4096
 
 struct nj_listener {
@@ -155,7 +156,8 @@ static void accept_some(struct nj_worker *w, struct nj_source *src, uint32_t eve
 {
     struct nj_listener *l = (struct nj_listener *) (void *) src;
     (void) events;
-    for (int i = 0; i < ACCEPTS_PER_TURN && l->fd >= 0; i++) {
+    int64_t until = nj_mono_us() + ACCEPT_US;
+    while (l->fd >= 0 && nj_mono_us() < until) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE) {

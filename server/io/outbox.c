@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/trim.h"
 
 #define KEEP_BIG 512   /* 8 MiB */
 #define KEEP_SMALL 4096
@@ -190,5 +191,6 @@ void nj_outbox_consume(struct nj_outbox *ob, struct nj_pool *pool, size_t n)
 
 void nj_outbox_clear(struct nj_outbox *ob, struct nj_pool *pool)
 {
+    nj_trim_note(ob->len);
     nj_outbox_consume(ob, pool, ob->len);
 }

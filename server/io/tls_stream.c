@@ -6,14 +6,15 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/clock.h"
+#include "base/trim.h"
 #include "io/conn.h"
 #include "tls/hello.h"
 
 #define SEAL_MOST (4u * NJ_TLS_RECORD_MAX) /* plain bytes sealed before the socket is asked */
+#define SESSION_LEN 32768                  /* what a session takes, 12 to 56 KiB */
 #define DIRECT_MIN 8192                    /* a piece from this size on is a record of its own */
-#define HANDSHAKE_BUDGET_US 2000           /* of one turn: messages of others must not wait */
 
+enum { ALERT_UNEXPECTED_MESSAGE = 10 };
 enum stage { STAGE_HELLO, STAGE_HANDSHAKE, STAGE_OPEN, STAGE_FAILED };
 
 struct nj_tls_stream {
@@ -152,6 +153,7 @@ void nj_tls_stream_free(struct nj_conn *c)
     }
     c->tls = NULL;
     if (t->session != NULL) {
+        nj_trim_note(SESSION_LEN);
         t->accept.provider->free(t->session);
     }
     t->accept.provider->ctx_unref(t->accept.ctx);
@@ -176,9 +178,7 @@ static bool handshake(struct nj_conn *c, struct nj_tls_in *in)
 {
     struct nj_tls_stream *t = c->tls;
     struct sink out = sink_of(c);
-    int64_t began = nj_mono_us();
     int rc = t->accept.provider->handshake(t->session, in, &out.s);
-    c->worker->handshake_us += nj_mono_us() - began;
     if (rc == NJ_NEED_IN) {
         push_out(c);
         return true;
@@ -194,6 +194,23 @@ static bool handshake(struct nj_conn *c, struct nj_tls_in *in)
     push_out(c);
     c->ops->secured(c);
     return c->state != NJ_CONN_OPEN || open_records(c, in);
+}
+
+/* Another message, or one that says to be longer than any hello; other flaws are seen by the
+ * provider, as all of the hello is here. */
+static bool is_hopeless(int rc, const struct nj_error *why)
+{
+    return rc == NJ_E_LIMIT || (rc == NJ_E_INVALID && why->alert == ALERT_UNEXPECTED_MESSAGE);
+}
+
+/* What is here can never become a ClientHello, and the provider waits for the rest of it.  No key
+ * was agreed upon: the alert goes in clear (RFC 8446 6). */
+static bool refuse(struct nj_conn *c, const struct nj_error *why)
+{
+    const uint8_t record[] = { 21, 3, 1, 0, 2, 2, (uint8_t) why->alert };
+    c->tls->err = *why;
+    (void) nj_buf_append(c->worker->cipher, record, sizeof(record));
+    return failed(c);
 }
 
 /* The provider gets everything from the first byte on. */
@@ -236,8 +253,12 @@ static bool wait_for_hello(struct nj_conn *c, const uint8_t *ptr, size_t len)
     /* A malformed hello is the provider's to refuse, with its alert. */
     struct nj_buf kept = t->hello;
     nj_buf_init(&t->hello, t->hello.limit);
+    struct nj_error why = t->err;
     bool ok = begin_session(c, all, all_len);
     nj_buf_free(&kept);
+    if (ok && t->stage == STAGE_HANDSHAKE && is_hopeless(rc, &why)) {
+        return refuse(c, &why);
+    }
     return ok;
 }
 
@@ -286,11 +307,6 @@ bool nj_tls_stream_input(struct nj_conn *c, const uint8_t *ptr, size_t len)
     default:
         return false;
     }
-}
-
-bool nj_tls_stream_may_read(const struct nj_conn *c)
-{
-    return c->tls->stage == STAGE_OPEN || c->worker->handshake_us < HANDSHAKE_BUDGET_US;
 }
 
 /* ---- sealing ----------------------------------------------------------------------------------------------- */

@@ -52,8 +52,4 @@ const char *nj_tls_stream_error(const struct nj_tls_stream *t, struct nj_error *
 int nj_tls_stream_info(struct nj_conn *c, struct nj_tls_info *out);
 size_t nj_tls_stream_peer_chain(struct nj_conn *c, struct nj_span *out, size_t max);
 
-/* May this connection be read in this turn?  Handshakes have a budget: beyond it they wait for the
- * next turn, so that a storm of new clients cannot stop the messages of the others. */
-bool nj_tls_stream_may_read(const struct nj_conn *c);
-
 #endif

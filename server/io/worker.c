@@ -105,6 +105,9 @@ bool nj_worker_drain(struct nj_worker *w)
 
 static int poll_timeout_ms(struct nj_worker *w)
 {
+    if (w->newcomers != NULL || w->goes_on) {
+        return 0;
+    }
     int64_t next = nj_timers_next(&w->timers);
     int64_t ms = INT_MAX;
     if (next != INT64_MAX) {
@@ -142,7 +145,6 @@ static void turn(struct nj_worker *w)
     struct epoll_event events[EVENTS_PER_TURN];
     int n = poll_events(w, events);
     w->now_us = nj_mono_us();
-    w->handshake_us = 0;
     (void) nj_worker_drain(w);
     nj_timers_run(&w->timers, w->now_us);
     nj_conn_resume_due(w);
@@ -152,6 +154,7 @@ static void turn(struct nj_worker *w)
             src->ready(w, src, events[i].events);
         }
     }
+    nj_conn_serve_newcomers(w);
     nj_batch_hand_over(w);
     nj_conn_flush_dirty(w);
     nj_conn_free_dead(w);
@@ -243,6 +246,7 @@ static int worker_new(struct nj_workers *set, uint16_t id, struct nj_worker **w_
     w->id = id;
     w->inbox.event_fd = -1;
     w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    w->newcomers_end = &w->newcomers;
     nj_timers_init(&w->timers);
     nj_pool_init(&w->pool);
     nj_random(&w->random, sizeof(w->random));

@@ -64,10 +64,13 @@ struct nj_worker {
     struct nj_buf *cipher; /* what TLS made to be sent; empty between connections */
     bool stopping;
     bool in_turn_write; /* the turn has reached its writes */
+    bool goes_on;       /* one of `paused` yielded: do not sleep */
 
     struct nj_conn *dirty;       /* have bytes to send */
     struct nj_conn *dead;        /* freed at the end of the turn */
     struct nj_conn *paused;      /* not read: out of credit or producer stall */
+    struct nj_conn *newcomers;   /* have something to read, served first come first served */
+    struct nj_conn **newcomers_end;
     uint32_t conns_n;
 
     struct nj_slot *_Atomic slot_chunks[NJ_SLOT_CHUNKS]; /* published once, never taken back */
@@ -82,7 +85,6 @@ struct nj_worker {
     struct nj_item *_Atomic home;  /* batches coming back; any thread pushes */
     uint64_t *on_the_way;          /* by destination: weight not yet back */
 
-    int64_t handshake_us; /* spent on handshakes this turn */
     void *user;           /* the higher room's, for this worker */
 };
 

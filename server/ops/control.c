@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/trim.h"
 #include "io/listener.h"
 #include "io/worker.h"
 #include "ops/facts.h"
@@ -28,6 +29,7 @@ struct nj_control {
     struct nj_control_config c;
     uv_signal_t signals[SIGNALS];
     uv_timer_t timer;
+    uv_timer_t trim;
     enum phase phase;
     bool monitor_closed;
     int64_t duck_left;     /* clients still to be closed */
@@ -55,6 +57,7 @@ static void close_handles(struct nj_control *c)
         uv_close((uv_handle_t *) &c->signals[i], NULL);
     }
     uv_close((uv_handle_t *) &c->timer, NULL);
+    uv_close((uv_handle_t *) &c->trim, NULL);
     nj_facts_close(c->c.facts);
 }
 
@@ -272,6 +275,12 @@ static void on_signal(uv_signal_t *handle, int signum)
     }
 }
 
+static void on_trim_tick(uv_timer_t *t)
+{
+    (void) t;
+    (void) nj_trim_when_calm();
+}
+
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
 struct nj_control *nj_control_new(const struct nj_control_config *config)
@@ -282,6 +291,8 @@ struct nj_control *nj_control_new(const struct nj_control_config *config)
     c->random |= 1;
     (void) uv_timer_init(config->loop, &c->timer);
     c->timer.data = c;
+    (void) uv_timer_init(config->loop, &c->trim);
+    (void) uv_timer_start(&c->trim, on_trim_tick, NJ_TRIM_EVERY_MS, NJ_TRIM_EVERY_MS);
     for (size_t i = 0; i < SIGNALS; i++) {
         (void) uv_signal_init(config->loop, &c->signals[i]);
         c->signals[i].data = c;

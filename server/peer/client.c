@@ -13,7 +13,15 @@
 #include "io/tls_stream.h"
 #include "peer/closed.h"
 
-#define SNIPPET 32 /* bytes of the input that a parser error shows */
+#define SNIPPET 32    /* bytes of the input that a parser error shows */
+#define SLICE_US 200  /* of one client's changes to the index until the others come */
+#define SLICE_STEP 32 /* changes between looks at the clock */
+
+/* What one read has changed so far. */
+struct slice {
+    unsigned changes;
+    int64_t until_us;
+};
 
 /* ---- saying something ------------------------------------------------------------------------------ */
 
@@ -380,8 +388,23 @@ static bool may_go_on(const struct nj_client *c)
     return c->conn.state == NJ_CONN_OPEN && !c->conn.is_paused;
 }
 
+/* One read may bring ten thousand SUBs, each as dear as some messages: after a while the others come
+ * first.  The clock is asked now and then only. */
+static void share_time(struct nj_client *c, const struct nj_event *ev, struct slice *s)
+{
+    if (ev->op != NJ_OP_SUB && ev->op != NJ_OP_UNSUB) {
+        return;
+    }
+    if (s->changes++ == 0) {
+        s->until_us = nj_mono_us() + SLICE_US;
+    } else if (s->changes % SLICE_STEP == 0 && nj_mono_us() >= s->until_us) {
+        nj_conn_yield(&c->conn);
+    }
+}
+
 static size_t operations(struct nj_client *c, const uint8_t *buf, size_t len)
 {
+    struct slice slice = { 0 };
     size_t used = 0;
     int rc = NJ_OK;
     c->parser.line_events = nj_log_on(NJ_LVL_TRC);
@@ -396,6 +419,7 @@ static size_t operations(struct nj_client *c, const uint8_t *buf, size_t len)
         used += n;
         if (rc == NJ_OK) {
             dispatch(c, &ev);
+            share_time(c, &ev, &slice);
         } else if (rc != NJ_NEED_IN) {
             bad_input(c, &ev, buf, len);
         }
@@ -449,6 +473,7 @@ const struct nj_conn_ops nj_client_ops = {
 void nj_client_ready(struct nj_client *c)
 {
     c->phase = NJ_PHASE_READY;
+    c->conn.is_new = false;
     nj_client_wait_for_auth(c);
 }
 

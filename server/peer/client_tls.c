@@ -66,6 +66,7 @@ static void start_tls(struct nj_client *c)
 {
     nj_client_debug(c, "Starting TLS client connection handshake");
     c->phase = NJ_PHASE_TLS;
+    c->conn.is_new = true;
     nj_tls_stream_start(&c->conn, &c->hub->tls->accept);
     nj_client_wait(c, NJ_WAIT_TLS, c->hub->tls->c.timeout_us);
 }
@@ -73,6 +74,7 @@ static void start_tls(struct nj_client *c)
 static void start_sniff(struct nj_client *c, uint8_t want, int64_t us)
 {
     c->phase = NJ_PHASE_SNIFF;
+    c->conn.is_new = true;
     c->sniff_want = want;
     nj_client_wait(c, NJ_WAIT_SNIFF, us);
 }

@@ -448,6 +448,23 @@ def test_garbage_instead_of_a_client_hello(tls_server, what):
     upgrade(s)
 
 
+@quick
+@pytest.mark.own
+def test_another_message_is_refused_before_its_end(tls_server):
+    """A provider that waits for all of it would keep the connection until the timeout."""
+    s = tls_server(more='timeout: "60s"')
+    w = s.raw()
+    w.read_info()
+
+    w.send(b"\x16\x03\x01\x00\x20\x02\x00\x40\x00" + b"n" * 28)
+
+    while not w.eof:
+        assert w.fill() or w.eof, "still open"
+    assert w.buf == b"\x15\x03\x01\x00\x02\x02\x0a"     # unexpected_message
+    s.wait_log("TLS handshake error: .*unexpected message")
+    upgrade(s)
+
+
 # -- versions, suites, curves
 
 @quick

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -388,6 +389,172 @@ START_TEST(what_comes_while_paused_is_kept_in_order)
 }
 END_TEST
 
+/* ---- newcomers and those who go on --------------------------------------------------------------------------- */
+
+enum { NEWCOMERS = 6, LEAVES = 4, LONG_US = 1000 };
+
+struct guest {
+    struct nj_conn conn; /* first */
+    char name;
+    int peer_fd;
+};
+
+/* Whose bytes were read, in order. */
+static struct {
+    struct guest *newcomers[NEWCOMERS];
+    struct guest *old;
+    char order[64];
+    size_t n;
+    _Atomic int gone;
+    _Atomic int done;
+} party;
+
+static void party_begin(void)
+{
+    memset(party.order, 0, sizeof(party.order));
+    party.n = 0;
+    atomic_store(&party.gone, 0);
+    atomic_store(&party.done, 0);
+}
+
+static void note_guest(char name)
+{
+    party.order[party.n++] = name;
+}
+
+static void wake_old(void)
+{
+    ck_assert_int_eq(write(party.old->peer_fd, "!", 1), 1);
+}
+
+/* The first one takes long; meanwhile an old client writes and another newcomer leaves. */
+static size_t greet(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    const struct guest *g = (struct guest *) (void *) c;
+    (void) ptr;
+    note_guest(g->name);
+    if (g->name == '0') {
+        wake_old();
+        nj_conn_close(&party.newcomers[LEAVES]->conn);
+    }
+    int64_t until = nj_mono_us() + LONG_US;
+    while (nj_mono_us() < until) {
+    }
+    if (g->name == '0' + NEWCOMERS - 1) {
+        atomic_store(&party.done, 1);
+    }
+    return len;
+}
+
+static size_t hear(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    (void) c;
+    (void) ptr;
+    note_guest('o');
+    return len;
+}
+
+/* One byte of a read, then it is the turn of others. */
+static size_t hear_one(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    (void) len;
+    note_guest((char) *ptr);
+    if (*ptr == 'a') {
+        wake_old();
+    }
+    if (*ptr == 'h') {
+        atomic_store(&party.done, 1);
+    }
+    nj_conn_yield(c);
+    return 1;
+}
+
+static void guest_gone(struct nj_conn *c)
+{
+    (void) close(((struct guest *) (void *) c)->peer_fd);
+    nj_dealloc(c);
+    (void) atomic_fetch_add(&party.gone, 1);
+}
+
+static const struct nj_conn_ops greeted_ops = { .bytes = greet, .ended = ended, .gone = guest_gone };
+static const struct nj_conn_ops heard_ops = { .bytes = hear, .ended = ended, .gone = guest_gone };
+static const struct nj_conn_ops slow_ops = { .bytes = hear_one, .ended = ended, .gone = guest_gone };
+
+static struct guest *guest_new(struct nj_worker *w, char name, const struct nj_conn_ops *guest_ops)
+{
+    int fds[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    struct guest *g = nj_zalloc(sizeof(*g));
+    g->name = name;
+    g->peer_fd = fds[1];
+    nj_conn_init(&g->conn, w, fds[0], guest_ops);
+    return g;
+}
+
+static void open_party(struct nj_worker *w, void *arg)
+{
+    (void) arg;
+    party.old = guest_new(w, 'o', &heard_ops);
+    for (int i = 0; i < NEWCOMERS; i++) {
+        struct guest *g = guest_new(w, (char) ('0' + i), &greeted_ops);
+        g->conn.is_new = true;
+        party.newcomers[i] = g;
+        ck_assert_int_eq(write(g->peer_fd, "!", 1), 1);
+    }
+}
+
+static void close_party(struct nj_worker *w, void *arg)
+{
+    (void) w;
+    (void) arg;
+    nj_conn_close(&party.old->conn);
+    for (int i = 0; i < NEWCOMERS; i++) {
+        if (i != LEAVES) {
+            nj_conn_close(&party.newcomers[i]->conn);
+        }
+    }
+}
+
+START_TEST(newcomers_wait_in_their_order_and_others_do_not)
+{
+    party_begin();
+    nj_worker_call(set->at[0], open_party, NULL);
+    wait_until(&party.done, 1);
+    nj_worker_call(set->at[0], close_party, NULL);
+    wait_until(&party.gone, NEWCOMERS + 1);
+
+    ck_assert_str_eq(party.order, "0o1235"); /* 4 left while it waited */
+}
+END_TEST
+
+static void open_long_read(struct nj_worker *w, void *arg)
+{
+    (void) arg;
+    party.old = guest_new(w, 'o', &heard_ops);
+    party.newcomers[0] = guest_new(w, 's', &slow_ops);
+    ck_assert_int_eq(write(party.newcomers[0]->peer_fd, "abcdefgh", 8), 8);
+}
+
+static void close_long_read(struct nj_worker *w, void *arg)
+{
+    (void) w;
+    (void) arg;
+    nj_conn_close(&party.old->conn);
+    nj_conn_close(&party.newcomers[0]->conn);
+}
+
+START_TEST(who_yields_goes_on_after_the_others)
+{
+    party_begin();
+    nj_worker_call(set->at[0], open_long_read, NULL);
+    wait_until(&party.done, 1);
+    nj_worker_call(set->at[0], close_long_read, NULL);
+    wait_until(&party.gone, 2);
+
+    ck_assert_str_eq(party.order, "abocdefgh");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("worker");
@@ -405,6 +572,8 @@ int main(void)
     tcase_add_test(tc, credit_goes_up_with_what_is_sent_and_comes_home);
     tcase_add_test(tc, joining_ends_batches_that_make_batches);
     tcase_add_test(tc, what_comes_while_paused_is_kept_in_order);
+    tcase_add_test(tc, newcomers_wait_in_their_order_and_others_do_not);
+    tcase_add_test(tc, who_yields_goes_on_after_the_others);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
