@@ -241,11 +241,11 @@ static bool resume_is_due(struct nj_conn *c, bool credit)
 void nj_conn_resume_due(struct nj_worker *w)
 {
     struct nj_conn *c = w->paused;
+    w->goes_on = false; /* also when who went on has left meanwhile: else the loop never rests */
     if (c == NULL) {
         return;
     }
     w->paused = NULL;
-    w->goes_on = false;
     bool credit = !nj_batch_over_credit(w);
     while (c != NULL) {
         struct nj_conn *next = c->next_paused;

@@ -389,6 +389,57 @@ START_TEST(what_comes_while_paused_is_kept_in_order)
 }
 END_TEST
 
+/* It asks for another turn and is closed before that turn comes. */
+static _Atomic int leaver_gone;
+
+static size_t yield_and_close(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    (void) ptr;
+    nj_conn_yield(c);
+    nj_conn_close(c);
+    return len;
+}
+
+static void leaver_is_gone(struct nj_conn *c)
+{
+    nj_dealloc(c);
+    atomic_store(&leaver_gone, 1);
+}
+
+static const struct nj_conn_ops leaver_ops = { .bytes = yield_and_close, .ended = ended,
+                                               .gone = leaver_is_gone };
+
+static void add_leaver(struct nj_worker *w, void *arg)
+{
+    struct fed *f = nj_zalloc(sizeof(*f));
+    nj_conn_init(&f->conn, w, *(int *) arg, &leaver_ops);
+}
+
+static void look_whether_it_rests(struct nj_worker *w, void *arg)
+{
+    struct visit *v = arg;
+    nj_conn_resume_due(w); /* as each turn does */
+    ck_assert(!w->goes_on);
+    atomic_store(&v->done, 1);
+}
+
+START_TEST(a_worker_rests_when_who_went_on_has_left)
+{
+    int fds[2];
+    struct visit v = { 0 };
+    atomic_store(&leaver_gone, 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    nj_worker_call(set->at[0], add_leaver, &fds[0]);
+
+    ck_assert_int_eq(write(fds[1], "!", 1), 1);
+    wait_until(&leaver_gone, 1);
+    nj_worker_call(set->at[0], look_whether_it_rests, &v);
+
+    wait_until(&v.done, 1);
+    (void) close(fds[1]);
+}
+END_TEST
+
 /* ---- newcomers and those who go on --------------------------------------------------------------------------- */
 
 enum { NEWCOMERS = 6, LEAVES = 4, LONG_US = 1000 };
@@ -572,6 +623,7 @@ int main(void)
     tcase_add_test(tc, credit_goes_up_with_what_is_sent_and_comes_home);
     tcase_add_test(tc, joining_ends_batches_that_make_batches);
     tcase_add_test(tc, what_comes_while_paused_is_kept_in_order);
+    tcase_add_test(tc, a_worker_rests_when_who_went_on_has_left);
     tcase_add_test(tc, newcomers_wait_in_their_order_and_others_do_not);
     tcase_add_test(tc, who_yields_goes_on_after_the_others);
     suite_add_tcase(s, tc);
