@@ -54,7 +54,7 @@ struct nj_client {
     bool verbose, pedantic, echo, headers, no_responders;
     bool got_connect, must_auth, first_pong_sent;
     bool auth_waits; /* a bcrypt answer is to come */
-    bool bad_protocol, wants_account; /* of the CONNECT that is being answered */
+    bool bad_protocol, wants_account, odd_secret; /* of the CONNECT that is being answered */
     uint8_t protocol;
     char *name, *lang, *version; /* NULL: absent */
     char *user, *pass, *token;   /* pass and token are wiped once they were checked */

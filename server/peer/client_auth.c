@@ -119,7 +119,7 @@ void nj_client_authenticate(struct nj_client *c)
     const char *hash = NULL;
     const char *secret = NULL;
     c->by_token = c->token != NULL && c->user == NULL;
-    if (c->wants_account) {
+    if (c->wants_account || (c->odd_secret && nj_auth_required(c->hub->auth))) {
         finish(c, false);
         return;
     }

@@ -15,6 +15,7 @@ struct options {
     json_int_t protocol;
     const char *name, *lang, *version, *user, *pass, *token, *account;
     const char *nkey, *sig, *jwt, *proxy_sig;
+    bool odd_secret; /* a credential has a NUL in it: no configured one has, so none is equal */
 };
 
 struct field {
@@ -136,6 +137,18 @@ static const char *kind_of(const json_t *v)
     }
 }
 
+static bool is_credential(const struct field *f)
+{
+    return f->off == offsetof(struct options, user) || f->off == offsetof(struct options, pass) ||
+           f->off == offsetof(struct options, token);
+}
+
+/* Texts are kept up to their first NUL: "secret\0x" must not pass for "secret". */
+static bool has_nul(const json_t *v)
+{
+    return strlen(json_string_value(v)) != json_string_length(v);
+}
+
 static bool store(struct options *o, const struct field *f, json_t *v)
 {
     char *to = (char *) o + f->off;
@@ -157,6 +170,7 @@ static bool store(struct options *o, const struct field *f, json_t *v)
             return false;
         }
         *(const char **) (void *) to = json_string_value(v);
+        o->odd_secret = o->odd_secret || (is_credential(f) && has_nul(v));
         return true;
     }
 }
@@ -271,6 +285,7 @@ static void check_and_answer(struct nj_client *c, const struct options *o)
 {
     c->bad_protocol = o->protocol < 0 || o->protocol > 1;
     c->wants_account = wants_account(o);
+    c->odd_secret = o->odd_secret;
     nj_client_authenticate(c);
 }
 

@@ -58,6 +58,8 @@ def test_right_and_wrong_credentials(way):
         bad = dict(s.good)
         bad[key] += "x"
         refused(s, connect_line(**bad))
+        bad[key] = s.good[key] + "\0x"          # a text does not end at a NUL
+        refused(s, connect_line(**bad))
         bad[key] = ""
         refused(s, connect_line(**bad))
     refused(s, connect_line(user="nobody", **{"pass": "s3cret"}))

@@ -389,6 +389,79 @@ START_TEST(what_comes_while_paused_is_kept_in_order)
 }
 END_TEST
 
+/*
+ * Promises P2 and P4: what lies in the inbox when bytes have been read is delivered before these
+ * bytes are parsed.  Two connections are readable in one turn; whoever is read first pushes an item
+ * (as another worker would between the two reads), and it must run before the other is parsed.
+ */
+static struct {
+    char order[8];
+    size_t n;
+    _Atomic int done;
+    struct nj_item item;
+} read_log;
+
+static void note_read(char what)
+{
+    read_log.order[read_log.n++] = what;
+    if (read_log.n == 3) {
+        atomic_store(&read_log.done, 1);
+    }
+}
+
+static void run_between(struct nj_worker *w, struct nj_item *item)
+{
+    (void) w;
+    (void) item;
+    note_read('i');
+}
+
+static size_t push_when_first(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    (void) ptr;
+    bool first = read_log.n == 0;
+    note_read('b');
+    if (first) {
+        read_log.item.run = run_between;
+        nj_inbox_push(&c->worker->inbox, &read_log.item);
+    }
+    return len;
+}
+
+static const struct nj_conn_ops first_ops = { .bytes = push_when_first, .ended = ended,
+                                              .gone = gone };
+
+/* Both have their byte before the worker polls again. */
+static void add_two_readable(struct nj_worker *w, void *arg)
+{
+    int(*fds)[2] = arg;
+    for (int i = 0; i < 2; i++) {
+        struct fed *f = nj_zalloc(sizeof(*f));
+        nj_conn_init(&f->conn, w, fds[i][0], &first_ops);
+        ck_assert_int_eq(write(fds[i][1], "!", 1), 1);
+    }
+}
+
+START_TEST(what_lies_in_the_inbox_goes_before_what_was_read)
+{
+    int fds[2][2];
+    read_log.n = 0;
+    memset(read_log.order, 0, sizeof(read_log.order));
+    atomic_store(&read_log.done, 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds[i]), 0);
+    }
+
+    nj_worker_call(set->at[0], add_two_readable, fds);
+    wait_until(&read_log.done, 1);
+
+    ck_assert_str_eq(read_log.order, "bib");
+    for (int i = 0; i < 2; i++) {
+        (void) close(fds[i][1]);
+    }
+}
+END_TEST
+
 /* It asks for another turn and is closed before that turn comes. */
 static _Atomic int leaver_gone;
 
@@ -623,6 +696,7 @@ int main(void)
     tcase_add_test(tc, credit_goes_up_with_what_is_sent_and_comes_home);
     tcase_add_test(tc, joining_ends_batches_that_make_batches);
     tcase_add_test(tc, what_comes_while_paused_is_kept_in_order);
+    tcase_add_test(tc, what_lies_in_the_inbox_goes_before_what_was_read);
     tcase_add_test(tc, a_worker_rests_when_who_went_on_has_left);
     tcase_add_test(tc, newcomers_wait_in_their_order_and_others_do_not);
     tcase_add_test(tc, who_yields_goes_on_after_the_others);
