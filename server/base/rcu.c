@@ -23,18 +23,10 @@ void nj_rcu_start(void)
     (void) urcu_qsbr_get_default_call_rcu_data();
 }
 
-static void reclaim(struct rcu_head *head)
+void nj_rcu_defer(struct nj_rcu_head *head, void (*fn)(struct rcu_head *))
 {
-    struct nj_rcu_head *h = (struct nj_rcu_head *) (void *) head; /* first member */
-    NJ_RCU_RECLAIM();
-    h->fn(h);
-}
-
-void nj_rcu_defer(struct nj_rcu_head *head, void (*fn)(struct nj_rcu_head *))
-{
-    head->fn = fn;
     NJ_RCU_READER_DONE(); /* what this thread wrote before is seen by fn */
-    urcu_qsbr_call_rcu(&head->head, reclaim);
+    urcu_qsbr_call_rcu(&head->head, fn);
 }
 
 /* One queue, first in first out: when this one runs, those before it have run. */
@@ -46,9 +38,9 @@ struct marker {
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t reached = PTHREAD_COND_INITIALIZER;
 
-static void reach(struct nj_rcu_head *head)
+static void reach(struct rcu_head *head)
 {
-    struct marker *m = (struct marker *) (void *) head; /* first member */
+    struct marker *m = nj_rcu_reclaim(head); /* first member */
     (void) pthread_mutex_lock(&mu);
     m->reached = true;
     (void) pthread_cond_broadcast(&reached);

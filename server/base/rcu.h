@@ -34,8 +34,7 @@ extern char nj_rcu_tsan_tag;
 #endif
 
 struct nj_rcu_head {
-    struct rcu_head head;
-    void (*fn)(struct nj_rcu_head *);
+    struct rcu_head head; /* two words: there is one in every subscription */
 };
 
 /* Main thread, once: start the library's thread that runs deferred functions. */
@@ -63,9 +62,16 @@ static inline void nj_rcu_quiescent(void)
     urcu_qsbr_quiescent_state();
 }
 
-/* Run fn(head) once no thread can still see what `head` is part of.  fn runs on a thread of the
- * library: it may free memory and touch atomics, nothing else. */
-void nj_rcu_defer(struct nj_rcu_head *head, void (*fn)(struct nj_rcu_head *));
+/* Run fn once no thread can still see what `head` is part of.  fn runs on a thread of the library:
+ * it begins with nj_rcu_reclaim(); it may free memory and touch atomics, nothing else. */
+void nj_rcu_defer(struct nj_rcu_head *head, void (*fn)(struct rcu_head *));
+
+/* In fn: the address that was given to nj_rcu_defer(). */
+static inline void *nj_rcu_reclaim(struct rcu_head *head)
+{
+    NJ_RCU_RECLAIM();
+    return head; /* first member of struct nj_rcu_head */
+}
 
 /* Wait until every deferred function has run.  Only when the process stops and in tests. */
 void nj_rcu_barrier(void);

@@ -51,13 +51,19 @@ struct child_table {
     struct nj_index_node *_Atomic at[];
 };
 
-struct nj_index_node {
-    struct nj_rcu_head rcu;
+/* What a leaf with plain subscriptions, the common case, has none of.  Made when it is needed, goes
+ * with its node. */
+struct node_more {
     struct child_table *_Atomic children;
     struct nj_index_node *_Atomic star;
     struct nj_index_node *_Atomic rest; /* `>` */
-    struct sub_place plain;
     struct group_set *_Atomic groups;
+};
+
+struct nj_index_node {
+    struct nj_rcu_head rcu;
+    struct node_more *_Atomic more; /* NULL: all empty */
+    struct sub_place plain;
     struct nj_index_node *parent; /* immutable after start */
     uint32_t hash;                /* immutable after start */
     uint16_t token_len;           /* immutable after start */
@@ -113,6 +119,14 @@ static struct nj_index_node *find_child(const struct child_table *t, uint32_t ha
     }
 }
 
+/* Never NULL: what is not there is empty. */
+static const struct node_more *more_of(const struct nj_index_node *n)
+{
+    static const struct node_more nothing;
+    const struct node_more *more = atomic_load_explicit(&n->more, memory_order_acquire);
+    return more != NULL ? more : &nothing;
+}
+
 static struct nj_sub *only_sub(uintptr_t v)
 {
     return (v & 1) != 0 ? (struct nj_sub *) (v & ~(uintptr_t) 1) : NULL;
@@ -125,9 +139,16 @@ static struct sub_list *list_at(uintptr_t v)
 
 /* ---- writers: all under mu ------------------------------------------------------------------- */
 
-static void free_head(struct nj_rcu_head *head)
+static void free_head(struct rcu_head *head)
 {
-    nj_dealloc(head); /* first member of every struct here */
+    nj_dealloc(nj_rcu_reclaim(head)); /* first member of every struct here but the node's rest */
+}
+
+static void free_node(struct rcu_head *head)
+{
+    struct nj_index_node *n = nj_rcu_reclaim(head);
+    nj_dealloc(atomic_load_explicit(&n->more, memory_order_relaxed));
+    nj_dealloc(n);
 }
 
 static void defer_free(struct nj_rcu_head *head)
@@ -147,6 +168,17 @@ static struct nj_index_node *node_new(struct nj_index_node *parent, uint32_t has
     n->token_len = (uint16_t) len;
     memcpy(n->token, tok, len);
     return n;
+}
+
+/* To be written to. */
+static struct node_more *need_more(struct nj_index_node *n)
+{
+    struct node_more *more = atomic_load_explicit(&n->more, memory_order_relaxed);
+    if (more == NULL) {
+        more = nj_zalloc(sizeof(*more));
+        atomic_store_explicit(&n->more, more, memory_order_release);
+    }
+    return more;
 }
 
 static void table_put(struct child_table *t, struct nj_index_node *n)
@@ -181,14 +213,14 @@ static struct child_table *table_grow(struct nj_index_node *parent, struct child
             table_put(t, n);
         }
     }
-    atomic_store_explicit(&parent->children, t, memory_order_release);
+    atomic_store_explicit(&need_more(parent)->children, t, memory_order_release);
     defer_free(old != NULL ? &old->rcu : NULL);
     return t;
 }
 
 static void child_insert(struct nj_index_node *parent, struct nj_index_node *n)
 {
-    struct child_table *t = atomic_load_explicit(&parent->children, memory_order_relaxed);
+    struct child_table *t = atomic_load_explicit(&more_of(parent)->children, memory_order_relaxed);
     /* At least a quarter stays empty, so a probe always ends. */
     if (t == NULL || (t->used + 1) * 4 > (t->mask + 1) * 3) {
         t = table_grow(parent, t);
@@ -198,7 +230,7 @@ static void child_insert(struct nj_index_node *parent, struct nj_index_node *n)
 
 static void child_remove(struct nj_index_node *parent, struct nj_index_node *n)
 {
-    struct child_table *t = atomic_load_explicit(&parent->children, memory_order_relaxed);
+    struct child_table *t = atomic_load_explicit(&more_of(parent)->children, memory_order_relaxed);
     for (uint32_t i = n->hash & t->mask;; i = (i + 1) & t->mask) {
         if (atomic_load_explicit(&t->at[i], memory_order_relaxed) == n) {
             atomic_store_explicit(&t->at[i], GONE, memory_order_release);
@@ -207,7 +239,7 @@ static void child_remove(struct nj_index_node *parent, struct nj_index_node *n)
     }
     t->live--;
     if (t->live == 0) {
-        atomic_store_explicit(&parent->children, NULL, memory_order_release);
+        atomic_store_explicit(&need_more(parent)->children, NULL, memory_order_release);
         defer_free(&t->rcu);
     } else if (t->mask > 15 && t->live * 8 < t->mask) {
         (void) table_grow(parent, t); /* smaller: it grew for children that have gone */
@@ -306,7 +338,7 @@ static struct group *find_group(const struct group_set *set, const char *name, s
 
 static void set_replace(struct nj_index_node *node, struct group *add, struct group *drop)
 {
-    struct group_set *old = atomic_load_explicit(&node->groups, memory_order_relaxed);
+    struct group_set *old = atomic_load_explicit(&more_of(node)->groups, memory_order_relaxed);
     uint32_t n = old != NULL ? old->n : 0;
     struct group_set *set = nj_zalloc(sizeof(*set) + (n + 1) * sizeof(struct group *));
     for (uint32_t i = 0; i < n; i++) {
@@ -321,13 +353,13 @@ static void set_replace(struct nj_index_node *node, struct group *add, struct gr
         nj_dealloc(set);
         set = NULL;
     }
-    atomic_store_explicit(&node->groups, set, memory_order_release);
+    atomic_store_explicit(&need_more(node)->groups, set, memory_order_release);
     defer_free(old != NULL ? &old->rcu : NULL);
 }
 
 static void group_add(struct nj_index_node *node, struct nj_sub *sub)
 {
-    struct group_set *set = atomic_load_explicit(&node->groups, memory_order_relaxed);
+    struct group_set *set = atomic_load_explicit(&more_of(node)->groups, memory_order_relaxed);
     struct group *g = find_group(set, nj_sub_queue(sub), sub->queue_len);
     if (g != NULL) {
         place_add(&g->subs, sub);
@@ -342,7 +374,7 @@ static void group_add(struct nj_index_node *node, struct nj_sub *sub)
 
 static void group_remove(struct nj_index_node *node, struct nj_sub *sub)
 {
-    struct group_set *set = atomic_load_explicit(&node->groups, memory_order_relaxed);
+    struct group_set *set = atomic_load_explicit(&more_of(node)->groups, memory_order_relaxed);
     struct group *g = find_group(set, nj_sub_queue(sub), sub->queue_len);
     if (place_remove(&g->subs, sub)) {
         set_replace(node, NULL, g);
@@ -354,11 +386,12 @@ static void group_remove(struct nj_index_node *node, struct nj_sub *sub)
 static struct nj_index_node *descend(struct nj_index *ix, struct nj_index_node *parent,
                                      const char *tok, size_t len)
 {
+    struct node_more *more = need_more(parent);
     struct nj_index_node *_Atomic *wild = NULL;
     if (len == 1 && tok[0] == '*') {
-        wild = &parent->star;
+        wild = &more->star;
     } else if (len == 1 && tok[0] == '>') {
-        wild = &parent->rest;
+        wild = &more->rest;
     }
     struct nj_index_node *n;
     if (wild != NULL) {
@@ -370,7 +403,7 @@ static struct nj_index_node *descend(struct nj_index *ix, struct nj_index_node *
         return n;
     }
     uint32_t h = hash_token(ix->seed, tok, len);
-    n = find_child(atomic_load_explicit(&parent->children, memory_order_relaxed), h, tok, len);
+    n = find_child(atomic_load_explicit(&more->children, memory_order_relaxed), h, tok, len);
     if (n == NULL) {
         n = node_new(parent, h, tok, len);
         child_insert(parent, n);
@@ -380,25 +413,27 @@ static struct nj_index_node *descend(struct nj_index *ix, struct nj_index_node *
 
 static bool node_is_empty(struct nj_index_node *n)
 {
-    return atomic_load_explicit(&n->children, memory_order_relaxed) == NULL &&
-           atomic_load_explicit(&n->star, memory_order_relaxed) == NULL &&
-           atomic_load_explicit(&n->rest, memory_order_relaxed) == NULL &&
-           atomic_load_explicit(&n->plain.v, memory_order_relaxed) == 0 &&
-           atomic_load_explicit(&n->groups, memory_order_relaxed) == NULL;
+    const struct node_more *more = more_of(n);
+    return atomic_load_explicit(&n->plain.v, memory_order_relaxed) == 0 &&
+           atomic_load_explicit(&more->children, memory_order_relaxed) == NULL &&
+           atomic_load_explicit(&more->star, memory_order_relaxed) == NULL &&
+           atomic_load_explicit(&more->rest, memory_order_relaxed) == NULL &&
+           atomic_load_explicit(&more->groups, memory_order_relaxed) == NULL;
 }
 
 static void prune(struct nj_index *ix, struct nj_index_node *n)
 {
     while (n != ix->root && node_is_empty(n)) {
         struct nj_index_node *parent = n->parent;
-        if (atomic_load_explicit(&parent->star, memory_order_relaxed) == n) {
-            atomic_store_explicit(&parent->star, NULL, memory_order_release);
-        } else if (atomic_load_explicit(&parent->rest, memory_order_relaxed) == n) {
-            atomic_store_explicit(&parent->rest, NULL, memory_order_release);
+        struct node_more *above = need_more(parent); /* it is there: n is in it */
+        if (atomic_load_explicit(&above->star, memory_order_relaxed) == n) {
+            atomic_store_explicit(&above->star, NULL, memory_order_release);
+        } else if (atomic_load_explicit(&above->rest, memory_order_relaxed) == n) {
+            atomic_store_explicit(&above->rest, NULL, memory_order_release);
         } else {
             child_remove(parent, n);
         }
-        defer_free(&n->rcu);
+        nj_rcu_defer(&n->rcu, free_node);
         n = parent;
     }
 }
@@ -469,14 +504,15 @@ static void free_tree(struct nj_index_node *n)
     if (n == NULL) {
         return;
     }
-    struct child_table *t = atomic_load_explicit(&n->children, memory_order_relaxed);
+    struct node_more *more = atomic_load_explicit(&n->more, memory_order_relaxed);
+    struct child_table *t = atomic_load_explicit(&more_of(n)->children, memory_order_relaxed);
     for (uint32_t i = 0; t != NULL && i <= t->mask; i++) {
         struct nj_index_node *c = atomic_load_explicit(&t->at[i], memory_order_relaxed);
         free_tree(c == GONE ? NULL : c);
     }
-    free_tree(atomic_load_explicit(&n->star, memory_order_relaxed));
-    free_tree(atomic_load_explicit(&n->rest, memory_order_relaxed));
-    struct group_set *set = atomic_load_explicit(&n->groups, memory_order_relaxed);
+    free_tree(atomic_load_explicit(&more_of(n)->star, memory_order_relaxed));
+    free_tree(atomic_load_explicit(&more_of(n)->rest, memory_order_relaxed));
+    struct group_set *set = atomic_load_explicit(&more_of(n)->groups, memory_order_relaxed);
     for (uint32_t i = 0; set != NULL && i < set->n; i++) {
         nj_dealloc(list_at(atomic_load_explicit(&set->at[i]->subs.v, memory_order_relaxed)));
         nj_dealloc(set->at[i]);
@@ -484,6 +520,7 @@ static void free_tree(struct nj_index_node *n)
     nj_dealloc(set);
     nj_dealloc(list_at(atomic_load_explicit(&n->plain.v, memory_order_relaxed)));
     nj_dealloc(t);
+    nj_dealloc(more);
     nj_dealloc(n);
 }
 
@@ -562,7 +599,8 @@ static void push_place(struct nj_matcher *m, const struct sub_place *where)
 static void collect(struct nj_matcher *m, const struct nj_index_node *n)
 {
     push_place(m, &n->plain);
-    const struct group_set *set = atomic_load_explicit(&n->groups, memory_order_acquire);
+    const struct group_set *set =
+        atomic_load_explicit(&more_of(n)->groups, memory_order_acquire);
     m->met_nodes += set != NULL;
     for (uint32_t i = 0; set != NULL && i < set->n; i++) {
         if (m->met_n == m->met_cap) {
@@ -580,12 +618,13 @@ static void walk(struct nj_matcher *m, const struct nj_index_node *n, size_t at)
         const char *tok = m->subject + at;
         const char *dot = memchr(tok, '.', m->len - at);
         size_t len = dot != NULL ? (size_t) (dot - tok) : m->len - at;
-        const struct nj_index_node *rest = atomic_load_explicit(&n->rest, memory_order_acquire);
+        const struct node_more *more = more_of(n);
+        const struct nj_index_node *rest = atomic_load_explicit(&more->rest, memory_order_acquire);
         if (rest != NULL) {
             collect(m, rest);
         }
-        const struct nj_index_node *star = atomic_load_explicit(&n->star, memory_order_acquire);
-        const struct child_table *t = atomic_load_explicit(&n->children, memory_order_acquire);
+        const struct nj_index_node *star = atomic_load_explicit(&more->star, memory_order_acquire);
+        const struct child_table *t = atomic_load_explicit(&more->children, memory_order_acquire);
         const struct nj_index_node *child =
             t == NULL ? NULL : find_child(t, hash_token(m->seed, tok, len), tok, len);
         at += len + 1;

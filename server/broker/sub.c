@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/trim.h"
 
-#define TRIM_NOTE 256 /* what a subscription takes, its places in the index included */
+#define TRIM_NOTE 200 /* what a subscription takes, its places in the index included */
 
 struct nj_sub *nj_sub_new(const char *subject, size_t subject_len, const char *queue,
                           size_t queue_len, const char *sid, size_t sid_len)
@@ -29,10 +29,10 @@ struct nj_sub *nj_sub_new(const char *subject, size_t subject_len, const char *q
     return s;
 }
 
-static void free_sub(struct nj_rcu_head *head)
+static void free_sub(struct rcu_head *head)
 {
     nj_trim_note(TRIM_NOTE);
-    nj_dealloc(head); /* first member */
+    nj_dealloc(nj_rcu_reclaim(head)); /* first member */
 }
 
 void nj_sub_retire(struct nj_sub *sub)

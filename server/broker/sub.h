@@ -16,8 +16,12 @@
 
 struct nj_index_node;
 
+/* Its size counts: a server may hold millions. */
 struct nj_sub {
-    struct nj_rcu_head rcu;
+    union {
+        struct nj_rcu_head rcu;   /* on its way out */
+        struct nj_sub *next_done; /* before that, worker: the next that reached its maximum */
+    };
     /* immutable after start */
     uint64_t cid;         /* connection id, for echo */
     uint32_t slot;        /* connection's slot on its worker */
@@ -30,14 +34,14 @@ struct nj_sub {
     uint16_t sid_len;
     /* under the index's mutex */
     uint32_t list_pos;
-    struct nj_index_node *node;
-    /* atomic: deliveries claimed since the start, and the most there may be (0 = no maximum) */
+    /* atomic: the most deliveries there may be (0 = no maximum); the protocol has nine digits */
+    _Atomic uint32_t max;
+    struct nj_index_node *node; /* under the index's mutex */
+    /* atomic: deliveries claimed since the start */
     _Atomic uint64_t claimed;
-    _Atomic uint64_t max;
-    /* worker: deliveries that reached the owner, and the list of those that reached their maximum */
-    uint64_t delivered;
-    struct nj_sub *next_done;
-    bool done;
+    /* worker: deliveries that reached the owner, and whether it is in the list of those done */
+    uint64_t delivered : 63;
+    uint64_t done : 1;
     char bytes[]; /* subject, queue, sid; each followed by NUL */
 };
 

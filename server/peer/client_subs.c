@@ -121,7 +121,7 @@ void nj_client_sub_done(struct nj_client *c, struct nj_sub *s)
     if (s->done) {
         return;
     }
-    s->done = true;
+    s->done = 1;
     if (c->done_subs == NULL) {
         c->next_with_done = hw->with_done;
         hw->with_done = c;
@@ -242,7 +242,7 @@ static int64_t parse_max(struct nj_text t)
  * What was claimed before lies in an inbox or has arrived.  The subscription goes when the maximum
  * has been delivered here, so that a message under way is not lost.
  */
-static void limit_sub(struct nj_client *c, struct nj_sub *s, uint64_t max)
+static void limit_sub(struct nj_client *c, struct nj_sub *s, uint32_t max)
 {
     atomic_store(&s->max, max);
     if (s->delivered >= max) {
@@ -257,7 +257,7 @@ void nj_client_unsubscribe(struct nj_client *c, const struct nj_event *ev)
         struct nj_sub *s = c->subs.places[i].sub;
         int64_t max = parse_max(ev->max);
         if (max > 0) {
-            limit_sub(c, s, (uint64_t) max);
+            limit_sub(c, s, (uint32_t) max);
         } else {
             remove_sub(c, s);
         }
