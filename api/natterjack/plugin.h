@@ -51,7 +51,7 @@ extern "C" {
 
 /* Kinds of plug-in (struct nj_plugin.kind). */
 #define NJ_PLUGIN_TLS UINT32_C(1)     /* iface: const struct nj_tls_provider *, tls.h */
-#define NJ_PLUGIN_AUTHMAP UINT32_C(2) /* iface: const struct nj_authmap *, reserved */
+#define NJ_PLUGIN_AUTHMAP UINT32_C(2) /* iface: const struct nj_authmap *, authmap.h */
 
 /*
  * Results.  0 is success; positive is "not yet"; negative is failure.

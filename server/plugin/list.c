@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "natterjack/authmap.h"
 #include "natterjack/tls.h"
 #include "plugin/loader.h"
 #include "plugin/registry.h"
@@ -11,7 +12,8 @@ enum { COL_KIND, COL_NAME, COL_VERSION, COL_ABI, COL_LIBRARY, COL_FILE, COL_COUN
 
 struct row {
     char *cell[COL_COUNT];
-    uint64_t caps;
+    uint64_t caps;     /* of a provider */
+    const char *about; /* of a mapper; NULL */
 };
 
 static const struct {
@@ -45,18 +47,31 @@ static char *library_text(const struct nj_tls_provider *p)
                         about.lib_version != NULL ? about.lib_version : "?");
 }
 
+/* What stands in the column of the library. */
+static void fill_library(struct row *row, const struct nj_plugin_entry *e)
+{
+    if (e->kind == NJ_PLUGIN_TLS) {
+        const struct nj_tls_provider *p = e->plugin->iface;
+        row->cell[COL_LIBRARY] = library_text(p);
+        row->caps = p->caps();
+    } else {
+        row->cell[COL_LIBRARY] = nj_strdup("-");
+    }
+    if (e->kind == NJ_PLUGIN_AUTHMAP) {
+        const struct nj_authmap *m = e->plugin->iface;
+        row->about = m->about;
+    }
+}
+
 static void fill_row(struct row *row, const struct nj_plugin_entry *e)
 {
-    const struct nj_tls_provider *p = e->plugin->iface;
-
     row->cell[COL_KIND] = nj_strdup(nj_plugin_kind_name(e->kind));
     row->cell[COL_NAME] = nj_strdup(e->name);
     row->cell[COL_VERSION] = nj_strdup(e->plugin->version);
     row->cell[COL_ABI] =
         nj_strprintf("%u.%u", (unsigned) e->plugin->abi_major, (unsigned) e->plugin->abi_minor);
-    row->cell[COL_LIBRARY] = library_text(p);
     row->cell[COL_FILE] = nj_strdup(e->path);
-    row->caps = p->caps();
+    fill_library(row, e);
 }
 
 static void print_cells(FILE *to, const char *const *cells, const size_t *widths)
@@ -94,7 +109,12 @@ static void print_rows(FILE *to, struct row *rows, size_t rows_n)
     print_cells(to, titles, widths);
     for (size_t i = 0; i < rows_n; i++) {
         print_cells(to, (const char *const *) rows[i].cell, widths);
-        print_caps(to, rows[i].caps);
+        if (rows[i].caps != 0) {
+            print_caps(to, rows[i].caps);
+        }
+        if (rows[i].about != NULL) {
+            (void) fprintf(to, "    %s\n", rows[i].about);
+        }
     }
 }
 

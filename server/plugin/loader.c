@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "natterjack/authmap.h"
 #include "natterjack/tls.h"
 
 /* ---- names ---------------------------------------------------------------------------------- */
@@ -223,6 +224,10 @@ struct slot {
     {                                                                                              \
         .name = #slot, .offset = offsetof(struct nj_tls_provider, slot)                            \
     }
+#define AUTHMAP_SLOT(slot)                                                                         \
+    {                                                                                              \
+        .name = #slot, .offset = offsetof(struct nj_authmap, slot)                                 \
+    }
 
 /* What a provider of ABI 0.1 cannot do without.  The rest is asked for with NJ_TLS_HAS(). */
 static const struct slot tls_required[] = {
@@ -234,7 +239,14 @@ static const struct slot tls_required[] = {
     TLS_SLOT(free),    TLS_SLOT(verify_chain), TLS_SLOT(crypto),
 };
 
-static int check_tls_table(const void *iface, struct nj_error *err)
+/* Likewise of a mapper. */
+static const struct slot authmap_required[] = {
+    AUTHMAP_SLOT(init),         AUTHMAP_SLOT(fini),          AUTHMAP_SLOT(check),
+    AUTHMAP_SLOT(instance_new), AUTHMAP_SLOT(instance_free), AUTHMAP_SLOT(decide),
+};
+
+static int check_table(const void *iface, const struct slot *required, size_t required_n,
+                       struct nj_error *err)
 {
     uint32_t size;
     memcpy(&size, iface, sizeof(size));
@@ -243,8 +255,8 @@ static int check_tls_table(const void *iface, struct nj_error *err)
                             (unsigned) size, SIZE_SANE_MAX);
     }
 
-    for (size_t i = 0; i < sizeof(tls_required) / sizeof(tls_required[0]); i++) {
-        const struct slot *s = &tls_required[i];
+    for (size_t i = 0; i < required_n; i++) {
+        const struct slot *s = &required[i];
         void *value = NULL;
         if (size < s->offset + sizeof(value)) {
             return nj_error_set(err, NJ_E_ABI,
@@ -258,6 +270,20 @@ static int check_tls_table(const void *iface, struct nj_error *err)
         }
     }
     return NJ_OK;
+}
+
+static int check_table_of_kind(const void *iface, uint32_t kind, struct nj_error *err)
+{
+    switch (kind) {
+    case NJ_PLUGIN_TLS:
+        return check_table(iface, tls_required, sizeof(tls_required) / sizeof(tls_required[0]),
+                           err);
+    case NJ_PLUGIN_AUTHMAP:
+        return check_table(iface, authmap_required,
+                           sizeof(authmap_required) / sizeof(authmap_required[0]), err);
+    default:
+        return NJ_OK;
+    }
 }
 
 static int check_version(const struct nj_plugin *p, struct nj_error *err)
@@ -326,7 +352,7 @@ int nj_plugin_check(const struct nj_plugin *plugin, uint32_t kind, const char *n
     if (plugin->iface == NULL) {
         return nj_error_set(err, NJ_E_ABI, "it brings no table of functions");
     }
-    return kind == NJ_PLUGIN_TLS ? check_tls_table(plugin->iface, err) : NJ_OK;
+    return check_table_of_kind(plugin->iface, kind, err);
 }
 
 static int load(const char *real_dir, const char *path, uint32_t kind, const char *name,

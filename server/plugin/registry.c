@@ -12,9 +12,19 @@
 #include "plugin/host.h"
 #include "plugin/loader.h"
 
-#define TLS_PREFIX "nj_tls_"
 #define SUFFIX ".so"
 #define NAME_MAX_LEN 64
+
+/* What files are called, and what messages call them. */
+static const struct kind {
+    uint32_t kind;
+    const char *prefix;
+    const char *what;
+} kinds[] = {
+    { NJ_PLUGIN_TLS, "nj_tls_", "tls provider" },
+    { NJ_PLUGIN_AUTHMAP, "nj_authmap_", "auth mapper" },
+};
+#define KINDS_N (sizeof(kinds) / sizeof(kinds[0]))
 
 struct nj_registry {
     char **dirs;  /* immutable after start: as the user wrote them, for messages */
@@ -29,6 +39,21 @@ struct nj_registry {
 static const struct nj_tls_provider *tls_table(const struct nj_plugin_entry *e)
 {
     return e->plugin != NULL && e->kind == NJ_PLUGIN_TLS ? e->plugin->iface : NULL;
+}
+
+static const struct nj_authmap *authmap_table(const struct nj_plugin_entry *e)
+{
+    return e->plugin != NULL && e->kind == NJ_PLUGIN_AUTHMAP ? e->plugin->iface : NULL;
+}
+
+static const char *what_is(uint32_t kind)
+{
+    for (size_t i = 0; i < KINDS_N; i++) {
+        if (kinds[i].kind == kind) {
+            return kinds[i].what;
+        }
+    }
+    return "plug-in";
 }
 
 static struct nj_plugin_entry *find_entry(const struct nj_registry *reg, uint32_t kind,
@@ -66,16 +91,24 @@ static void free_entry(struct nj_plugin_entry *e)
 
 /* ---- loading ---------------------------------------------------------------------------------- */
 
-static int init_tls(struct nj_registry *reg, const struct nj_plugin *plugin, struct nj_error *err)
+static int init_plugin(struct nj_registry *reg, const struct nj_plugin *plugin,
+                       struct nj_error *err)
 {
-    const struct nj_tls_provider *p = plugin->iface;
     struct nj_error why = NJ_ERROR_INIT;
+    int rc;
 
     if (reg->inits_n == NJ_PLUGINS_MAX) {
         return nj_error_set(err, NJ_E_LIMIT, "more than %d plug-ins", NJ_PLUGINS_MAX);
     }
     /* plugin->name is static in the plug-in, which is never unloaded. */
-    int rc = p->init(nj_host_table(reg->inits_n++, plugin->name), &why);
+    size_t place = reg->inits_n++;
+    if (plugin->kind == NJ_PLUGIN_TLS) {
+        const struct nj_tls_provider *p = plugin->iface;
+        rc = p->init(nj_host_table(place, plugin->name), &why);
+    } else {
+        const struct nj_authmap *m = plugin->iface;
+        rc = m->init(nj_host_authmap_table(place, plugin->name), &why);
+    }
     if (rc < 0) {
         return nj_error_set(err, rc, "its init failed: %s",
                             why.text[0] != '\0' ? why.text : "no reason given");
@@ -122,13 +155,14 @@ static int check_claims(const struct nj_registry *reg, const struct nj_tls_provi
     return NJ_OK;
 }
 
-static int start_tls(struct nj_registry *reg, const struct nj_plugin *plugin, struct nj_error *err)
+static int start_plugin(struct nj_registry *reg, const struct nj_plugin *plugin,
+                        struct nj_error *err)
 {
-    const struct nj_tls_provider *p = plugin->iface;
-    int rc = init_tls(reg, plugin, err);
-    if (rc < 0) {
+    int rc = init_plugin(reg, plugin, err);
+    if (rc < 0 || plugin->kind != NJ_PLUGIN_TLS) {
         return rc;
     }
+    const struct nj_tls_provider *p = plugin->iface;
     rc = check_claims(reg, p, err);
     if (rc < 0) {
         p->fini();
@@ -149,7 +183,7 @@ static void load_entry(struct nj_registry *reg, struct nj_plugin_entry *e)
     int rc = nj_plugin_load(real_dir, slash + 1, e->kind, e->name, &plugin, &err);
     nj_dealloc(real_dir);
     if (rc == NJ_OK) {
-        rc = start_tls(reg, plugin, &err);
+        rc = start_plugin(reg, plugin, &err);
         if (rc < 0) {
             nj_error_prefix(&err, e->path);
         }
@@ -161,27 +195,32 @@ static void load_entry(struct nj_registry *reg, struct nj_plugin_entry *e)
     }
 }
 
-/* The NAME of nj_tls_NAME.so, or NULL when the file is not called so. */
-static char *name_of_file(const char *file)
+/* The NAME of nj_tls_NAME.so and its kin, or NULL when the file is not called so. */
+static char *name_of_file(const char *file, uint32_t *kind_out)
 {
     size_t len = strlen(file);
-    size_t fixed = strlen(TLS_PREFIX) + strlen(SUFFIX);
-    if (len <= fixed || strncmp(file, TLS_PREFIX, strlen(TLS_PREFIX)) != 0 ||
-        strcmp(file + len - strlen(SUFFIX), SUFFIX) != 0) {
-        return NULL;
+    for (size_t i = 0; i < KINDS_N; i++) {
+        size_t before = strlen(kinds[i].prefix);
+        size_t fixed = before + strlen(SUFFIX);
+        if (len > fixed && strncmp(file, kinds[i].prefix, before) == 0 &&
+            strcmp(file + len - strlen(SUFFIX), SUFFIX) == 0) {
+            *kind_out = kinds[i].kind;
+            return nj_strndup(file + before, len - fixed);
+        }
     }
-    return nj_strndup(file + strlen(TLS_PREFIX), len - fixed);
+    return NULL;
 }
 
 static void take_file(struct nj_registry *reg, const char *real_dir, const char *file)
 {
-    char *name = name_of_file(file);
+    uint32_t kind = 0;
+    char *name = name_of_file(file, &kind);
     if (name == NULL) {
         return;
     }
-    const struct nj_plugin_entry *first = find_entry(reg, NJ_PLUGIN_TLS, name);
+    const struct nj_plugin_entry *first = find_entry(reg, kind, name);
     struct nj_plugin_entry *e =
-        add_entry(reg, NJ_PLUGIN_TLS, name, nj_strprintf("%s/%s", real_dir, file));
+        add_entry(reg, kind, name, nj_strprintf("%s/%s", real_dir, file));
     if (!nj_plugin_name_valid(name) || strlen(name) > NAME_MAX_LEN) {
         e->refused = nj_strprintf("%s: names are made of a-z, 0-9, _ and -, %d at most", e->path,
                                   NAME_MAX_LEN);
@@ -296,8 +335,11 @@ void nj_registry_close(struct nj_registry **regp)
     *regp = NULL;
     for (size_t i = 0; i < reg->entries_n; i++) {
         const struct nj_tls_provider *p = tls_table(reg->entries[i]);
+        const struct nj_authmap *m = authmap_table(reg->entries[i]);
         if (p != NULL) {
             p->fini();
+        } else if (m != NULL) {
+            m->fini();
         }
         free_entry(reg->entries[i]);
     }
@@ -344,28 +386,30 @@ static void put_dirs(const struct nj_registry *reg, struct nj_buf *b)
     }
 }
 
-static void put_found(const struct nj_registry *reg, struct nj_buf *b)
+static void put_found(const struct nj_registry *reg, uint32_t kind, struct nj_buf *b)
 {
     const char *before = "; found: ";
     for (size_t i = 0; i < reg->entries_n; i++) {
-        if (reg->entries[i]->name != NULL && reg->entries[i]->refused == NULL) {
-            (void) nj_buf_printf(b, "%s%s", before, reg->entries[i]->name);
+        const struct nj_plugin_entry *e = reg->entries[i];
+        if (e->kind == kind && e->name != NULL && e->refused == NULL) {
+            (void) nj_buf_printf(b, "%s%s", before, e->name);
             before = ", ";
         }
     }
 }
 
-static int say_not_found(const struct nj_registry *reg, const char *name, struct nj_error *err)
+static int say_not_found(const struct nj_registry *reg, uint32_t kind, const char *name,
+                         struct nj_error *err)
 {
     struct nj_buf b;
     nj_buf_init(&b, SIZE_MAX - 1);
     if (name == NULL) {
-        (void) nj_buf_puts(&b, "no tls provider found in ");
+        (void) nj_buf_printf(&b, "no %s found in ", what_is(kind));
     } else {
-        (void) nj_buf_printf(&b, "tls provider \"%.64s\" not found in ", name);
+        (void) nj_buf_printf(&b, "%s \"%.64s\" not found in ", what_is(kind), name);
     }
     put_dirs(reg, &b);
-    put_found(reg, &b);
+    put_found(reg, kind, &b);
     int rc = nj_error_set(err, NJ_E_NOT_FOUND, "%s", b.ptr);
     nj_buf_free(&b);
     return rc;
@@ -393,37 +437,46 @@ static int find_default(struct nj_registry *reg, const struct nj_plugin_entry **
     if (refused != NULL) {
         return nj_error_set(err, NJ_E_ABI, "no tls provider can be used: %s", refused->refused);
     }
-    return say_not_found(reg, NULL, err);
+    return say_not_found(reg, NJ_PLUGIN_TLS, NULL, err);
+}
+
+static int find_named(struct nj_registry *reg, uint32_t kind, const char *name,
+                      const struct nj_plugin_entry **entry_out, struct nj_error *err)
+{
+    if (!nj_plugin_name_valid(name)) {
+        return nj_error_set(err, NJ_E_INVALID,
+                            "%s \"%.64s\": names are made of a-z, 0-9, _ and -", what_is(kind),
+                            name);
+    }
+    struct nj_plugin_entry *e = find_entry(reg, kind, name);
+    if (e == NULL) {
+        return say_not_found(reg, kind, name, err);
+    }
+    load_entry(reg, e);
+    if (e->plugin == NULL) {
+        return nj_error_set(err, NJ_E_ABI, "%s \"%s\" cannot be used: %s", what_is(kind), e->name,
+                            e->refused);
+    }
+    *entry_out = e;
+    return NJ_OK;
 }
 
 int nj_registry_tls(struct nj_registry *reg, const char *name,
                     const struct nj_tls_provider **provider_out, struct nj_error *err)
 {
     const struct nj_plugin_entry *e = NULL;
-    if (name == NULL) {
-        int rc = find_default(reg, &e, err);
-        if (rc < 0) {
-            return rc;
-        }
-    } else if (!nj_plugin_name_valid(name)) {
-        return nj_error_set(err, NJ_E_INVALID,
-                            "tls provider \"%.64s\": names are made of a-z, 0-9, _ and -", name);
-    } else {
-        struct nj_plugin_entry *named = find_entry(reg, NJ_PLUGIN_TLS, name);
-        if (named != NULL) {
-            load_entry(reg, named);
-        }
-        e = named;
+    int rc = name == NULL ? find_default(reg, &e, err)
+                          : find_named(reg, NJ_PLUGIN_TLS, name, &e, err);
+    if (rc == NJ_OK) {
+        *provider_out = tls_table(e);
     }
-    if (e == NULL) {
-        return say_not_found(reg, name, err);
-    }
-    if (e->plugin == NULL) {
-        return nj_error_set(err, NJ_E_ABI, "tls provider \"%s\" cannot be used: %s", e->name,
-                            e->refused);
-    }
-    *provider_out = tls_table(e);
-    return NJ_OK;
+    return rc;
+}
+
+int nj_registry_authmap(struct nj_registry *reg, const char *name,
+                        const struct nj_plugin_entry **entry_out, struct nj_error *err)
+{
+    return find_named(reg, NJ_PLUGIN_AUTHMAP, name, entry_out, err);
 }
 
 const char *nj_registry_tls_name(const struct nj_registry *reg,

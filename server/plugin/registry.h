@@ -5,14 +5,15 @@
  * for it by name, on the main thread, so that a process maps the libraries that it uses and no
  * others.  What does not fit is kept with its reason and does no harm.
  *
- * The names of files: nj_tls_NAME.so.  Of two files with one name the first directory's is used,
- * also when it does not fit: a later one never steps in for it.
+ * The names of files: nj_tls_NAME.so, nj_authmap_NAME.so.  Of two files with one name the first
+ * directory's is used, also when it does not fit: a later one never steps in for it.
  */
 #ifndef NJ_PLUGIN_REGISTRY_H
 #define NJ_PLUGIN_REGISTRY_H
 #include <stddef.h>
 #include <stdint.h>
 
+#include "natterjack/authmap.h"
 #include "natterjack/plugin.h"
 #include "natterjack/tls.h"
 
@@ -42,7 +43,7 @@ int nj_registry_open_only(const char *const *dirs, size_t dirs_n, struct nj_regi
 /* For tests: take providers that say NJ_TLS_CAP_TEST_ONLY too.  Before anything is loaded. */
 void nj_registry_take_test_only(struct nj_registry *reg);
 
-/* Providers' fini, after all other threads have ended.  The code stays loaded.  Sets NULL. */
+/* The plug-ins' fini, after all other threads have ended.  The code stays loaded.  Sets NULL. */
 void nj_registry_close(struct nj_registry **regp);
 
 /* Load whatever was found: for the listing. */
@@ -64,6 +65,13 @@ int nj_registry_tls(struct nj_registry *reg, const char *name,
 /* The name under which a provider was found; NULL when it is none of ours. */
 const char *nj_registry_tls_name(const struct nj_registry *reg,
                                  const struct nj_tls_provider *provider);
+
+/*
+ * The auth mapper `name`, loaded the first time it is asked for; main thread.  Borrowed until
+ * nj_registry_close().  Fails in the same words: auth mapper "x" not found in DIR; found: rules
+ */
+int nj_registry_authmap(struct nj_registry *reg, const char *name,
+                        const struct nj_plugin_entry **entry_out, struct nj_error *err);
 
 /* Each thread that uses sessions, at its start and its end: walks all providers. */
 void nj_registry_thread_attach(const struct nj_registry *reg);

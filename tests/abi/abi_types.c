@@ -2,6 +2,7 @@
  * abi_types.c: everything that crosses the plug-in border, in reach of one exported function, so
  * that abidw sees it (a plug-in's own door shows its table as a void pointer).
  */
+#include "natterjack/authmap.h"
 #include "natterjack/tls.h"
 
 struct nj_abi_border {
@@ -20,6 +21,12 @@ struct nj_abi_border {
     const struct nj_tls_in *in;
     const struct nj_sink *sink;
     const struct nj_error *error;
+    const struct nj_authmap *mapper;
+    const struct nj_authmap_host *mapper_host;
+    const struct nj_authmap_facts *facts;
+    const struct nj_authmap_answer *answer;
+    const struct nj_authmap_report *report;
+    const struct nj_authmap_value *value;
     enum nj_result result;
     enum nj_error_class error_class;
 };

@@ -134,6 +134,17 @@ static void place(const char *dir, const char *name)
     place_as("shelf", dir, name);
 }
 
+/* The mapper of the shelf as nj_authmap_NAME.so. */
+static void place_mapper(const char *dir, const char *name)
+{
+    char *from =
+        nj_strprintf("%s/tests/unit/shelf/.libs/mapper.so", built("NJ_TEST_BUILDDIR", "."));
+    char *to = nj_strprintf("%s/nj_authmap_%s.so", dir, name);
+    copy_file(from, to);
+    nj_dealloc(from);
+    nj_dealloc(to);
+}
+
 static struct nj_registry *open_dirs(const char *first, const char *second)
 {
     const char *dirs[] = { first, second };
@@ -737,6 +748,139 @@ START_TEST(both_providers_live_in_one_process)
 }
 END_TEST
 
+/* ---- auth mappers ----------------------------------------------------------------------------- */
+
+START_TEST(a_mapper_and_a_provider_of_one_name_are_two_plugins)
+{
+    const struct nj_plugin_entry *e = NULL;
+    const struct nj_tls_provider *p = NULL;
+    struct nj_error err = NJ_ERROR_INIT;
+    place(one, "alpha");
+    place_mapper(one, "alpha");
+    struct nj_registry *reg = open_dirs(one, NULL);
+
+    ck_assert_int_eq(nj_registry_authmap(reg, "alpha", &e, &err), NJ_OK);
+    ck_assert_int_eq(nj_registry_tls(reg, "alpha", &p, &err), NJ_OK);
+
+    ck_assert_uint_eq(e->kind, NJ_PLUGIN_AUTHMAP);
+    ck_assert_str_eq(((const struct nj_authmap *) e->plugin->iface)->about, "does as it is told");
+    nj_registry_close(&reg);
+    assert_logged("alpha: hello");
+    assert_logged("alpha: bye");
+}
+END_TEST
+
+static const struct {
+    const char *name;
+    const char *part;
+} mapper_faults[] = {
+    { "table", "bytes ends before the slot \"decide\" (" },
+    { "huge-table", "its table claims to have 4294967295 bytes, 65536 is the most" },
+    { "slot", "the required slot \"check\" is empty" },
+    { "last-slot", "the required slot \"decide\" is empty" },
+    { "init", "its init failed: self-test 7 failed" },
+    { "kind", "it is of kind 1 (tls), its file name says 2 (authmap)" },
+};
+
+START_TEST(a_faulty_mapper_is_refused_with_its_file)
+{
+    const struct nj_plugin_entry *e = NULL;
+    struct nj_error err = NJ_ERROR_INIT;
+    place_mapper(one, "good");
+    place_mapper(one, mapper_faults[_i].name);
+    struct nj_registry *reg = open_dirs(one, NULL);
+
+    ck_assert_int_lt(nj_registry_authmap(reg, mapper_faults[_i].name, &e, &err), 0);
+
+    assert_has(err.text, "auth mapper \"");
+    assert_has(err.text, mapper_faults[_i].name);
+    assert_has(err.text, mapper_faults[_i].part);
+    ck_assert_int_eq(nj_registry_authmap(reg, "good", &e, &err), NJ_OK);
+    nj_registry_close(&reg);
+}
+END_TEST
+
+START_TEST(a_mapper_without_the_optional_slot_is_taken)
+{
+    static const char *const names[] = { "no-cancel", "old" };
+    const struct nj_plugin_entry *e = NULL;
+    struct nj_error err = NJ_ERROR_INIT;
+    place_mapper(one, names[_i]);
+    struct nj_registry *reg = open_dirs(one, NULL);
+
+    ck_assert_int_eq(nj_registry_authmap(reg, names[_i], &e, &err), NJ_OK);
+
+    const struct nj_authmap *m = e->plugin->iface;
+    ck_assert(!NJ_AUTHMAP_HAS(m, cancel));
+    nj_registry_close(&reg);
+}
+END_TEST
+
+START_TEST(an_unknown_mapper_is_answered_with_the_mappers_there_are)
+{
+    const struct nj_plugin_entry *e = NULL;
+    struct nj_error err = NJ_ERROR_INIT;
+    place(one, "gnutls");
+    place_mapper(one, "rules");
+    struct nj_registry *reg = open_dirs(one, NULL);
+
+    ck_assert_int_eq(nj_registry_authmap(reg, "ruels", &e, &err), NJ_E_NOT_FOUND);
+
+    char *want = nj_strprintf("auth mapper \"ruels\" not found in %s; found: rules", one);
+    ck_assert_str_eq(err.text, want);
+    nj_dealloc(want);
+    ck_assert_int_eq(nj_registry_authmap(reg, "../rules", &e, &err), NJ_E_INVALID);
+    nj_registry_close(&reg);
+}
+END_TEST
+
+static struct {
+    const char *plugin;
+    uint64_t handle;
+} answered;
+
+static int take_answer(const char *plugin, uint64_t handle, const struct nj_authmap_answer *answer)
+{
+    (void) answer;
+    answered.plugin = plugin;
+    answered.handle = handle;
+    return NJ_OK;
+}
+
+START_TEST(an_answer_arrives_with_the_name_of_its_plugin)
+{
+    struct nj_authmap_answer a = { .size = sizeof(a), .verdict = NJ_AUTHMAP_DEFER };
+    const struct nj_authmap_host *h = nj_host_authmap_table(NJ_PLUGINS_MAX - 1, "last");
+
+    ck_assert_int_eq(h->answer(7, &a), NJ_E_NOT_FOUND);
+    nj_host_take_answers(take_answer);
+    ck_assert_int_eq(h->answer(7, &a), NJ_OK);
+    nj_host_take_answers(NULL);
+
+    ck_assert_str_eq(answered.plugin, "last");
+    ck_assert_uint_eq(answered.handle, 7);
+    h->base->log(NJ_LOG_INFO, "me");
+    assert_logged("last: me");
+}
+END_TEST
+
+START_TEST(the_listing_shows_a_mapper_with_what_it_says_of_itself)
+{
+    char text[4096] = { 0 };
+    FILE *to = fmemopen(text, sizeof(text) - 1, "w");
+    place_mapper(one, "alpha");
+    struct nj_registry *reg = open_dirs(one, NULL);
+
+    nj_plugins_print(to, reg);
+    (void) fclose(to);
+
+    assert_has(text, "authmap  alpha  0.0.2    0.");
+    assert_has(text, "\n    does as it is told\n");
+    ck_assert_ptr_null(strstr(text, "can:"));
+    nj_registry_close(&reg);
+}
+END_TEST
+
 static bool both_are_built(void)
 {
     return strstr(NJ_TEST_PLUGINS, "nj_tls_gnutls.la") != NULL &&
@@ -783,6 +927,13 @@ static Suite *loader_suite(void)
     tcase_add_test(tc, resized_memory_keeps_its_bytes_and_grows_by_zeros);
     tcase_add_test(tc, the_listing_shows_what_is_used_and_why_the_rest_is_not);
     tcase_add_test(tc, the_listing_of_nothing_says_so);
+    tcase_add_test(tc, a_mapper_and_a_provider_of_one_name_are_two_plugins);
+    tcase_add_loop_test(tc, a_faulty_mapper_is_refused_with_its_file, 0,
+                        (int) (sizeof(mapper_faults) / sizeof(mapper_faults[0])));
+    tcase_add_loop_test(tc, a_mapper_without_the_optional_slot_is_taken, 0, 2);
+    tcase_add_test(tc, an_unknown_mapper_is_answered_with_the_mappers_there_are);
+    tcase_add_test(tc, an_answer_arrives_with_the_name_of_its_plugin);
+    tcase_add_test(tc, the_listing_shows_a_mapper_with_what_it_says_of_itself);
     if (both_are_built()) {
         tcase_add_test(tc, both_providers_live_in_one_process);
     }
