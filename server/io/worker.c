@@ -335,6 +335,45 @@ void nj_worker_call(struct nj_worker *w, void (*fn)(struct nj_worker *w, void *a
     nj_inbox_push(&w->inbox, &c->item);
 }
 
+/* A call to all, on the stack of whoever waits for it. */
+struct call_all {
+    void (*fn)(struct nj_worker *w, void *arg);
+    void *arg;
+    pthread_mutex_t mu;
+    pthread_cond_t done;
+    unsigned left; /* under mu */
+};
+
+static void run_one_of_all(struct nj_worker *w, void *arg)
+{
+    struct call_all *all = arg;
+    all->fn(w, all->arg);
+    (void) pthread_mutex_lock(&all->mu);
+    all->left--;
+    (void) pthread_cond_signal(&all->done);
+    (void) pthread_mutex_unlock(&all->mu);
+}
+
+void nj_workers_call_all(struct nj_workers *set, void (*fn)(struct nj_worker *w, void *arg),
+                         void *arg)
+{
+    struct call_all all = { .fn = fn,
+                            .arg = arg,
+                            .mu = PTHREAD_MUTEX_INITIALIZER,
+                            .done = PTHREAD_COND_INITIALIZER,
+                            .left = set->n };
+    for (uint16_t i = 0; i < set->n; i++) {
+        nj_worker_call(set->at[i], run_one_of_all, &all);
+    }
+    (void) pthread_mutex_lock(&all.mu);
+    while (all.left > 0) {
+        (void) pthread_cond_wait(&all.done, &all.mu);
+    }
+    (void) pthread_mutex_unlock(&all.mu);
+    (void) pthread_mutex_destroy(&all.mu);
+    (void) pthread_cond_destroy(&all.done);
+}
+
 static void set_stopping(struct nj_worker *w, void *arg)
 {
     (void) arg;

@@ -108,6 +108,13 @@ int nj_workers_start(struct nj_workers **set_out, uint16_t n, const struct nj_wo
 /* Any thread.  Run fn on the worker's thread, inside a turn. */
 void nj_worker_call(struct nj_worker *w, void (*fn)(struct nj_worker *w, void *arg), void *arg);
 
+/*
+ * Run fn on every worker's thread, all at once, and return when the last has done it.  Not from a
+ * worker, and not while one may wait for the caller.
+ */
+void nj_workers_call_all(struct nj_workers *set, void (*fn)(struct nj_worker *w, void *arg),
+                         void *arg);
+
 /* Tell every worker to end once its connections are gone, and wait for the threads. */
 void nj_workers_join(struct nj_workers **setp);
 

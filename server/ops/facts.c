@@ -63,15 +63,15 @@ static void add_traffic(const struct nj_hub *hub, struct nj_varz_facts *v)
     v->out_client_bytes = v->out_bytes;
 }
 
-static void add_tls(const struct nj_hub *hub, struct nj_varz_facts *v)
+static void add_tls(const struct nj_serving *s, struct nj_varz_facts *v)
 {
-    if (hub->tls == NULL) {
+    if (s->tls == NULL) {
         return;
     }
-    const struct nj_tls_setup *setup = nj_tls_door_setup(hub->tls);
-    v->tls_required = !hub->allow_non_tls || nj_tls_door_first(hub->tls) == NJ_FIRST_ALWAYS;
-    v->tls_verify = nj_tls_door_verifies(hub->tls);
-    v->tls_timeout_s = (double) nj_tls_door_timeout_us(hub->tls) / 1e6;
+    const struct nj_tls_setup *setup = nj_tls_door_setup(s->tls);
+    v->tls_required = !s->allow_non_tls || nj_tls_door_first(s->tls) == NJ_FIRST_ALWAYS;
+    v->tls_verify = nj_tls_door_verifies(s->tls);
+    v->tls_timeout_s = (double) nj_tls_door_timeout_us(s->tls) / 1e6;
     v->tls_cert_not_after_ns = setup->not_after_s * 1000000000;
 }
 
@@ -103,9 +103,9 @@ static void varz(void *user, struct nj_varz_facts *v)
     v->toolchain = hub->toolchain;
     v->host = hub->host;
     v->port = hub->port;
-    v->auth_required = nj_auth_required(hub->auth);
+    v->auth_required = nj_auth_required(hub->serving->auth);
     v->tls_timeout_s = 2;
-    v->auth_timeout_s = (double) hub->limits.auth_timeout_us / 1e6;
+    v->auth_timeout_s = (double) hub->serving->limits.auth_timeout_us / 1e6;
     add_options(f->c.options, v);
     v->http_port = f->c.http_port;
     v->start_ns = f->c.start_ns;
@@ -122,7 +122,7 @@ static void varz(void *user, struct nj_varz_facts *v)
     v->stale.clients = (uint64_t) v->stale_connections;
     v->subscriptions = nj_index_count(hub->global->index);
     v->system_account = "$SYS";
-    add_tls(hub, v);
+    add_tls(hub->serving, v);
     add_traffic(hub, v);
 }
 
@@ -176,7 +176,7 @@ static void add_tls_facts(struct nj_client *c, const struct nj_connz_query *q,
         size_t n = nj_tls_stream_peer_chain(&c->conn, chain, PEER_CERTS_MOST);
         n = n < PEER_CERTS_MOST ? n : PEER_CERTS_MOST;
         for (size_t i = 0; i < n; i++) {
-            add_cert(f, nj_tls_door_setup(c->hub->tls)->provider, chain[i]);
+            add_cert(f, nj_tls_door_setup(c->door)->provider, chain[i]);
         }
     }
 }

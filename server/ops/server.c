@@ -116,13 +116,13 @@ static enum nj_first first_of(const struct nj_tls_block *b)
 }
 
 /* Debian's wolfSSL is built without its assembly, and nobody would look there for the reason. */
-static void warn_of_slow_aes(const struct server *s)
+static void warn_of_slow_aes(const struct nj_options *o, struct nj_registry *reg)
 {
     const struct nj_tls_provider *p = NULL;
     struct nj_tls_about about = { .size = sizeof(about) };
     struct nj_error err = NJ_ERROR_INIT;
-    const char *name = s->o->tls.provider != NULL ? s->o->tls.provider : s->o->tls_provider;
-    if (nj_registry_tls(s->reg, name, &p, &err) == NJ_OK && (p->caps() & NJ_TLS_CAP_AES_ASM) == 0) {
+    const char *name = o->tls.provider != NULL ? o->tls.provider : o->tls_provider;
+    if (nj_registry_tls(reg, name, &p, &err) == NJ_OK && (p->caps() & NJ_TLS_CAP_AES_ASM) == 0) {
         p->about(&about);
         nj_log(
             NJ_LVL_WRN,
@@ -133,23 +133,23 @@ static void warn_of_slow_aes(const struct server *s)
     }
 }
 
-static int make_door(struct server *s, struct nj_error *err)
+static int make_door(const struct nj_options *o, struct nj_registry *reg,
+                     struct nj_tls_door **door_out, struct nj_error *err)
 {
     struct nj_tls_setup *setup = NULL;
-    if (!s->o->tls.present) {
+    if (!o->tls.present) {
         return NJ_OK;
     }
-    int rc = make_setup(&s->o->tls, s->o->tls_provider, s->reg, note, &setup, err);
+    int rc = make_setup(&o->tls, o->tls_provider, reg, note, &setup, err);
     if (rc != NJ_OK) {
         return rc;
     }
     struct nj_tls_door_config config = { .setup = setup,
-                                         .first = first_of(&s->o->tls),
-                                         .first_delay_us = s->o->tls.first_delay_ns / 1000,
-                                         .timeout_us = s->o->tls.timeout_ns / 1000 };
-    s->hub.tls = nj_tls_door_new(&config);
+                                         .first = first_of(&o->tls),
+                                         .first_delay_us = o->tls.first_delay_ns / 1000,
+                                         .timeout_us = o->tls.timeout_ns / 1000 };
+    *door_out = nj_tls_door_new(&config);
     nj_tls_setup_unref(&setup);
-    warn_of_slow_aes(s);
     return NJ_OK;
 }
 
@@ -169,7 +169,7 @@ int nj_server_check_tls(const struct nj_options *o, struct nj_registry *reg, str
                           : nj_registry_tls(reg, o->tls_provider, &any, err);
 }
 
-/* ---- the hub -------------------------------------------------------------------------------------------- */
+/* ---- what connections obey -------------------------------------------------------------------------------------------- */
 
 static void set_limits(struct nj_limits *l, const struct nj_options *o)
 {
@@ -193,34 +193,62 @@ static void set_limits(struct nj_limits *l, const struct nj_options *o)
                              .trace_headers = o->trace_headers };
 }
 
-/* "host:port", as client_advertise has it; the port may be left out. */
-static int set_advertise(struct nj_hub *hub, const char *advertise, struct nj_error *err)
+int nj_server_read_advertise(const char *text, char **host_out, int *port_out,
+                             struct nj_error *err)
 {
-    if (advertise == NULL || advertise[0] == '\0') {
+    if (text == NULL || text[0] == '\0') {
         return NJ_OK;
     }
-    const char *colon = strrchr(advertise, ':');
-    size_t host_len = colon != NULL ? (size_t) (colon - advertise) : strlen(advertise);
-    hub->advertise_port = hub->port;
+    const char *colon = strrchr(text, ':');
+    size_t host_len = colon != NULL ? (size_t) (colon - text) : strlen(text);
+    long port = 0;
     if (colon != NULL) {
         char *end;
-        long port = strtol(colon + 1, &end, 10);
+        port = strtol(colon + 1, &end, 10);
         if (colon[1] == '\0' || *end != '\0') {
             return nj_error_set(err, NJ_E_INVALID, "strconv.Atoi: parsing \"%s\": invalid syntax",
                                 colon + 1);
         }
-        hub->advertise_port = port > 0 ? (int) port : hub->port;
     }
-    hub->advertise_host = nj_strndup(advertise, host_len);
+    *host_out = nj_strndup(text, host_len);
+    *port_out = port > 0 ? (int) port : 0;
     return NJ_OK;
 }
+
+int nj_server_build_serving(const struct nj_options *o, struct nj_registry *reg,
+                            struct nj_serving **serving_out, struct nj_error *err)
+{
+    struct nj_serving *s = nj_serving_new();
+    set_limits(&s->limits, o);
+    s->auth = nj_auth_new(o->user, o->pass, o->token);
+    s->allow_non_tls = o->allow_non_tls;
+    (void) nj_server_read_advertise(o->client_advertise, &s->advertise_host, &s->advertise_port,
+                                    NULL); /* whoever may refuse it has looked at it */
+    int rc = make_door(o, reg, &s->tls, err);
+    if (rc != NJ_OK) {
+        nj_serving_unref(&s);
+        return rc;
+    }
+    *serving_out = s;
+    return NJ_OK;
+}
+
+void nj_server_lend_bcrypt(struct nj_hub *hub, const struct nj_options *o,
+                           struct nj_serving *serving)
+{
+    if (hub->bcrypt == NULL && (nj_is_bcrypt(o->pass) || nj_is_bcrypt(o->token))) {
+        hub->bcrypt = nj_bcrypt_start();
+    }
+    serving->bcrypt = hub->bcrypt;
+}
+
+/* ---- the hub -------------------------------------------------------------------------------------------- */
 
 static void make_hub(struct server *s)
 {
     struct nj_hub *hub = &s->hub;
     const struct nj_options *o = s->o;
     char go[64];
-    set_limits(&hub->limits, o);
     nj_server_id_make(hub->server_id);
     hub->server_name = nj_strdup(o->server_name != NULL ? o->server_name : hub->server_id);
     hub->version = NJ_REFERENCE_VERSION;
@@ -235,29 +263,22 @@ static void make_hub(struct server *s)
     hub->host = nj_strdup(o->host);
     hub->headers = !o->no_header_support;
     hub->global = nj_account_new("$G");
-    hub->auth = nj_auth_new(o->user, o->pass, o->token);
-    hub->allow_non_tls = o->allow_non_tls;
     hub->no_cache = o->no_sublist_cache;
     hub->closed = nj_closed_ring_new((size_t) o->max_closed_clients);
     hub->registry = s->reg;
     atomic_store(&hub->next_cid, FIRST_CID);
-    if (nj_is_bcrypt(o->pass) || nj_is_bcrypt(o->token)) {
-        hub->bcrypt = nj_bcrypt_start();
-    }
 }
 
 static void free_hub(struct nj_hub *hub)
 {
     nj_bcrypt_stop(&hub->bcrypt);
-    nj_tls_door_free(&hub->tls);
+    nj_serving_unref(&hub->serving);
     nj_account_free(&hub->global);
-    nj_auth_free(&hub->auth);
     nj_closed_ring_free(&hub->closed);
     nj_dealloc(hub->per_worker);
     nj_dealloc(hub->server_name);
     nj_dealloc(hub->toolchain);
     nj_dealloc(hub->host);
-    nj_dealloc(hub->advertise_host);
 }
 
 static const struct nj_worker_ops worker_ops = {
@@ -305,6 +326,15 @@ static int open_monitor(struct server *s)
     return 0;
 }
 
+static int check_advertise(const char *text, struct nj_error *err)
+{
+    char *host = NULL;
+    int port = 0;
+    int rc = nj_server_read_advertise(text, &host, &port, err);
+    nj_dealloc(host);
+    return rc;
+}
+
 static int open_clients(struct server *s)
 {
     struct nj_error err = NJ_ERROR_INIT;
@@ -316,15 +346,14 @@ static int open_clients(struct server *s)
         return fatal("", &why);
     }
     s->hub.port = nj_listener_port(s->listener);
-    if (set_advertise(&s->hub, o->client_advertise, &err) != NJ_OK) {
+    if (check_advertise(o->client_advertise, &err) != NJ_OK) {
         (void) nj_error_set(&why, NJ_E_INVALID,
                             "Error setting server INFO with ClientAdvertise value of %s, err=%s",
                             o->client_advertise, err.text);
         return fatal("", &why);
     }
     nj_startlog_listening(o, o->host, s->hub.port);
-    bool tls = s->hub.tls != NULL &&
-               (!o->allow_non_tls || nj_tls_door_first(s->hub.tls) == NJ_FIRST_ALWAYS);
+    bool tls = o->tls.present && (!o->allow_non_tls || first_of(&o->tls) == NJ_FIRST_ALWAYS);
     nj_ports_add(&s->ports, NJ_PORTS_NATS, tls ? "tls" : "nats", o->host, s->hub.port);
     return 0;
 }
@@ -361,7 +390,14 @@ static int prepare(struct server *s)
     if (s->o->pid_file != NULL && nj_pid_file_write(s->o->pid_file, &err) != NJ_OK) {
         return fatal("", &err);
     }
-    if (make_door(s, &err) != NJ_OK || start_workers(s, &err) != NJ_OK) {
+    if (nj_server_build_serving(s->o, s->reg, &s->hub.serving, &err) != NJ_OK) {
+        return fatal("", &err);
+    }
+    if (s->o->tls.present) {
+        warn_of_slow_aes(s->o, s->reg);
+    }
+    nj_server_lend_bcrypt(&s->hub, s->o, s->hub.serving);
+    if (start_workers(s, &err) != NJ_OK) {
         return fatal("", &err);
     }
     struct nj_facts_config facts = { .hub = &s->hub,

@@ -11,6 +11,7 @@
 #include "broker/account.h"
 #include "auth/auth.h"
 #include "io/tls_stream.h"
+#include "peer/client_tls.h"
 #include "peer/closed.h"
 
 #define SNIPPET 32    /* bytes of the input that a parser error shows */
@@ -105,7 +106,7 @@ void nj_client_close(struct nj_client *c, enum nj_close_reason reason)
 
 static void slow_consumer(struct nj_client *c, enum nj_conn_end why)
 {
-    const struct nj_limits *l = &c->hub->limits;
+    const struct nj_limits *l = &nj_client_serving(c)->limits;
     char text[64];
     bool counts = !c->must_auth;
     if (why == NJ_END_PENDING) {
@@ -125,7 +126,7 @@ static void slow_consumer(struct nj_client *c, enum nj_conn_end why)
 /* write_timeout: retry keeps a consumer that takes something, however slowly. */
 static bool kept(struct nj_client *c)
 {
-    const struct nj_limits *l = &c->hub->limits;
+    const struct nj_limits *l = &nj_client_serving(c)->limits;
     char text[64];
     if (!c->conn.write_retry || c->conn.flushed == 0) {
         return false;
@@ -142,7 +143,8 @@ static bool kept(struct nj_client *c)
 static void on_caught_up(struct nj_conn *conn, size_t pieces, size_t bytes)
 {
     struct nj_client *c = (struct nj_client *) (void *) conn;
-    double s = (double) (conn->worker->now_us - c->slow_since_us + c->hub->limits.write_deadline_us) / 1e6;
+    int64_t deadline_us = nj_client_serving(c)->limits.write_deadline_us;
+    double s = (double) (conn->worker->now_us - c->slow_since_us + deadline_us) / 1e6;
     c->slow_since_us = 0;
     nj_client_log(c, NJ_LVL_INF,
                   "Slow Consumer Recovered: Flush took %.3fs with %zu chunks of %zu total bytes.", s,
@@ -194,6 +196,7 @@ static void on_gone(struct nj_conn *conn)
     nj_client_drop_subs(c);
     nj_client_forget_options(c);
     nj_parser_fini(&c->parser);
+    nj_tls_door_unref(&c->door);
     nj_dealloc(c->label);
     nj_dealloc(c->subs.places);
     nj_dealloc(c->subs.heads);
@@ -501,15 +504,16 @@ static void read_address(struct nj_client *c, int fd)
     }
 }
 
-static bool too_many(struct nj_hub *hub)
+static bool too_many(struct nj_hub *hub, const struct nj_limits *l)
 {
     int64_t n = atomic_fetch_add_explicit(&hub->connections, 1, memory_order_relaxed) + 1;
-    return hub->limits.max_connections < 0 || n > hub->limits.max_connections;
+    return l->max_connections < 0 || n > l->max_connections;
 }
 
 struct nj_client *nj_client_new(struct nj_hub *hub, struct nj_worker *w, int fd)
 {
-    const struct nj_limits *l = &hub->limits;
+    const struct nj_serving *serving = nj_hub_worker_of(w)->serving;
+    const struct nj_limits *l = &serving->limits;
     struct nj_client *c = nj_zalloc(sizeof(*c));
     c->hub = hub;
     c->account = hub->global;
@@ -517,7 +521,8 @@ struct nj_client *nj_client_new(struct nj_hub *hub, struct nj_worker *w, int fd)
     c->verbose = true;
     c->pedantic = true;
     c->echo = true;
-    c->must_auth = nj_auth_required(hub->auth);
+    c->must_auth = nj_auth_required(serving->auth);
+    c->door = serving->tls != NULL ? nj_tls_door_ref(serving->tls) : NULL;
     c->start_ns = nj_wall_ns();
     c->start_us = w->now_us;
     c->last_us = w->now_us;
@@ -532,7 +537,7 @@ struct nj_client *nj_client_new(struct nj_hub *hub, struct nj_worker *w, int fd)
     (void) atomic_fetch_add_explicit(&c->account->connections, 1, memory_order_relaxed);
     (void) atomic_fetch_add_explicit(&hub->total_connections, 1, memory_order_relaxed);
     nj_client_debug(c, "Client connection created");
-    if (too_many(hub)) {
+    if (too_many(hub, l)) {
         nj_log_once_per_second(NJ_LVL_ERR, "maximum connections exceeded");
         nj_client_send_info(c, NJ_INFO_FIRST);
         nj_client_close(c, NJ_CLOSE_MAX_CONNECTIONS);

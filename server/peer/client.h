@@ -19,6 +19,7 @@
 
 struct nj_account;
 struct nj_sub;
+struct nj_tls_door;
 
 /* How far the stream is. */
 enum nj_client_phase {
@@ -64,6 +65,7 @@ struct nj_client {
     bool tls_first;  /* INFO went out inside TLS */
     bool info_sent;
     uint16_t tls_version, tls_suite; /* 0: plain */
+    struct nj_tls_door *door; /* a reference: what it came in by, which a reload may replace */
     uint8_t sniff_len, sniff_want;
     uint8_t sniff[8];
 
@@ -100,6 +102,12 @@ struct nj_client {
 enum { NJ_WAIT_NONE, NJ_WAIT_SNIFF, NJ_WAIT_TLS, NJ_WAIT_AUTH };
 
 extern const struct nj_conn_ops nj_client_ops;
+
+/* What this client obeys now.  Not to be kept: a reload may come with the next operation. */
+static inline const struct nj_serving *nj_client_serving(const struct nj_client *c)
+{
+    return nj_hub_worker_of(c->conn.worker)->serving;
+}
 
 /* client.c */
 struct nj_client *nj_client_new(struct nj_hub *hub, struct nj_worker *w, int fd);
@@ -150,6 +158,7 @@ void nj_client_begin(struct nj_client *c);
 size_t nj_client_sniff(struct nj_client *c, const uint8_t *ptr, size_t len);
 void nj_client_sniff_timeout(struct nj_client *c);
 void nj_client_secured(struct nj_conn *conn);
+bool nj_client_pinned(struct nj_client *c); /* by its own door and by the one of now */
 void nj_client_tls_failed(struct nj_client *c, enum nj_conn_end why);
 void nj_client_tls_timeout(struct nj_client *c);
 

@@ -13,6 +13,7 @@ struct answer {
     struct nj_item item;
     struct nj_worker *w;
     uint32_t slot, gen;
+    uint64_t auth_gen; /* of the credentials that were compared */
     bool match;
 };
 
@@ -80,8 +81,12 @@ static void run_answer(struct nj_worker *w, struct nj_item *item)
         struct nj_client *c = (struct nj_client *) (void *) conn;
         c->auth_waits = false;
         nj_client_stop_wait(c);
-        finish(c, a->match);
-        if (nj_client_is_open(c)) {
+        if (a->auth_gen == nj_client_serving(c)->auth_gen) {
+            finish(c, a->match);
+        } else {
+            nj_client_authenticate(c); /* a reload came in between: ask again */
+        }
+        if (nj_client_is_open(c) && !c->auth_waits) {
             nj_conn_resume(conn);
         }
     }
@@ -98,12 +103,14 @@ static void hashed(void *arg, bool match)
 
 static void wait_for_hash(struct nj_client *c, const char *hash, const char *secret)
 {
+    const struct nj_serving *s = nj_client_serving(c);
     struct answer *a = nj_zalloc(sizeof(*a));
     a->item.run = run_answer;
     a->w = c->conn.worker;
     a->slot = c->conn.slot;
     a->gen = c->conn.gen;
-    if (c->hub->bcrypt == NULL || !nj_bcrypt_submit(c->hub->bcrypt, hash, secret, hashed, a)) {
+    a->auth_gen = s->auth_gen;
+    if (s->bcrypt == NULL || !nj_bcrypt_submit(s->bcrypt, hash, secret, hashed, a)) {
         nj_client_log(c, NJ_LVL_WRN, "too many logins at once: password not looked at");
         nj_dealloc(a);
         finish(c, false);
@@ -116,14 +123,15 @@ static void wait_for_hash(struct nj_client *c, const char *hash, const char *sec
 void nj_client_authenticate(struct nj_client *c)
 {
     struct nj_credentials cred = { c->user, c->pass, c->token };
+    const struct nj_auth *auth = nj_client_serving(c)->auth;
     const char *hash = NULL;
     const char *secret = NULL;
     c->by_token = c->token != NULL && c->user == NULL;
-    if (c->wants_account || (c->odd_secret && nj_auth_required(c->hub->auth))) {
+    if (c->wants_account || (c->odd_secret && nj_auth_required(auth))) {
         finish(c, false);
         return;
     }
-    switch (nj_auth_check(c->hub->auth, &cred, &hash, &secret)) {
+    switch (nj_auth_check(auth, &cred, &hash, &secret)) {
     case NJ_AUTH_OK:
         finish(c, true);
         break;

@@ -102,7 +102,7 @@ void nj_client_trace_out(const struct nj_client *c, const char *text, size_t len
 void nj_client_trace_payload(const struct nj_client *c, const char *arrow, const uint8_t *payload,
                              uint32_t hdr_len, uint32_t size)
 {
-    const struct nj_limits *l = &c->hub->limits;
+    const struct nj_limits *l = &nj_client_serving(c)->limits;
     size_t len = size;
     if (l->trace_headers) {
         len = hdr_len >= 4 ? hdr_len - 4 : 0; /* without the empty line at the end */

@@ -180,5 +180,5 @@ bool nj_client_may_resume(struct nj_conn *conn)
     struct nj_slot *s = nj_slot_at(conn->worker->set->at[c->stall_worker], c->stall_slot);
     uint64_t pending = atomic_load_explicit(&s->inflight, memory_order_relaxed) +
                        atomic_load_explicit(&s->queued, memory_order_relaxed);
-    return pending <= c->hub->limits.max_pending / 4 * 3;
+    return pending <= nj_client_serving(c)->limits.max_pending / 4 * 3;
 }

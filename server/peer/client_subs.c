@@ -174,7 +174,7 @@ static void refuse_system_queue(struct nj_client *c, const struct nj_event *ev)
 
 static bool may_subscribe(struct nj_client *c, const struct nj_event *ev)
 {
-    const struct nj_limits *l = &c->hub->limits;
+    const struct nj_limits *l = &nj_client_serving(c)->limits;
     if (ev->queue.len == 5 && memcmp(ev->queue.ptr, "_sys_", 5) == 0) {
         refuse_system_queue(c, ev);
         return false;

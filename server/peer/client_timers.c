@@ -30,7 +30,7 @@ static void on_ping(struct nj_timer *t, void *arg)
 {
     struct nj_client *c = arg;
     struct nj_worker *w = c->conn.worker;
-    int64_t interval = c->hub->limits.ping_interval_us;
+    int64_t interval = nj_client_serving(c)->limits.ping_interval_us;
     (void) t;
     nj_client_debug(c, "Client Ping Timer");
     if (c->conn.is_paused) {
@@ -44,7 +44,7 @@ static void on_ping(struct nj_timer *t, void *arg)
         nj_client_debug(c, "Delaying PING due to remote client data or ping %s ago",
                         nj_duration_text((w->now_us - c->last_in_us) / 1000000 * 1000000000, ago,
                                          sizeof(ago)));
-    } else if (c->pings_out + 1 > c->hub->limits.ping_max) {
+    } else if (c->pings_out + 1 > nj_client_serving(c)->limits.ping_max) {
         stale(c);
         return;
     } else {
@@ -58,14 +58,14 @@ void nj_client_start_ping_timer(struct nj_client *c)
     c->ping_timer.fn = on_ping;
     c->ping_timer.arg = c;
     nj_timer_start(&c->conn.worker->timers, &c->ping_timer,
-                   c->conn.worker->now_us + c->hub->limits.ping_interval_us);
+                   c->conn.worker->now_us + nj_client_serving(c)->limits.ping_interval_us);
 }
 
 /* The first one comes early, for the round-trip time, and not from all clients at once. */
 void nj_client_ping_after_connect(struct nj_client *c)
 {
     struct nj_worker *w = c->conn.worker;
-    int64_t us = c->hub->limits.ping_interval_us;
+    int64_t us = nj_client_serving(c)->limits.ping_interval_us;
     us = us > FIRST_PING_US ? FIRST_PING_US : us;
     us += us * (int64_t) (nj_fast_random(&w->random) % 1000) / 5000;
     nj_timer_start(&w->timers, &c->ping_timer, w->now_us + us);
@@ -131,6 +131,6 @@ void nj_client_stop_wait(struct nj_client *c)
 void nj_client_wait_for_auth(struct nj_client *c)
 {
     if (c->must_auth) {
-        nj_client_wait(c, NJ_WAIT_AUTH, c->hub->limits.auth_timeout_us);
+        nj_client_wait(c, NJ_WAIT_AUTH, nj_client_serving(c)->limits.auth_timeout_us);
     }
 }

@@ -1,5 +1,6 @@
 #include "peer/client_tls.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,6 +15,7 @@
 #define SNIFF_MIXED 6         /* allow_non_tls decides at so many */
 
 struct nj_tls_door {
+    _Atomic uint32_t refs; /* atomic */
     struct nj_tls_door_config c;
     struct nj_tls_accept accept;
 };
@@ -21,6 +23,7 @@ struct nj_tls_door {
 struct nj_tls_door *nj_tls_door_new(const struct nj_tls_door_config *config)
 {
     struct nj_tls_door *d = nj_zalloc(sizeof(*d));
+    atomic_init(&d->refs, 1);
     d->c = *config;
     d->c.setup = nj_tls_setup_ref(config->setup);
     d->accept.provider = d->c.setup->provider;
@@ -29,13 +32,22 @@ struct nj_tls_door *nj_tls_door_new(const struct nj_tls_door_config *config)
     return d;
 }
 
-void nj_tls_door_free(struct nj_tls_door **dp)
+struct nj_tls_door *nj_tls_door_ref(struct nj_tls_door *d)
+{
+    (void) atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
+    return d;
+}
+
+void nj_tls_door_unref(struct nj_tls_door **dp)
 {
     struct nj_tls_door *d = *dp;
     if (d == NULL) {
         return;
     }
     *dp = NULL;
+    if (atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) > 1) {
+        return;
+    }
     nj_tls_setup_unref(&d->c.setup);
     nj_dealloc(d);
 }
@@ -67,8 +79,8 @@ static void start_tls(struct nj_client *c)
     nj_client_debug(c, "Starting TLS client connection handshake");
     c->phase = NJ_PHASE_TLS;
     c->conn.is_new = true;
-    nj_tls_stream_start(&c->conn, &c->hub->tls->accept);
-    nj_client_wait(c, NJ_WAIT_TLS, c->hub->tls->c.timeout_us);
+    nj_tls_stream_start(&c->conn, &c->door->accept);
+    nj_client_wait(c, NJ_WAIT_TLS, c->door->c.timeout_us);
 }
 
 static void start_sniff(struct nj_client *c, uint8_t want, int64_t us)
@@ -82,8 +94,8 @@ static void start_sniff(struct nj_client *c, uint8_t want, int64_t us)
 /* INFO was sent in clear: TLS follows, or may follow. */
 static void after_clear_info(struct nj_client *c)
 {
-    if (c->hub->allow_non_tls) {
-        start_sniff(c, SNIFF_MIXED, c->hub->tls->c.timeout_us);
+    if (nj_client_serving(c)->allow_non_tls) {
+        start_sniff(c, SNIFF_MIXED, c->door->c.timeout_us);
     } else {
         start_tls(c);
     }
@@ -91,7 +103,7 @@ static void after_clear_info(struct nj_client *c)
 
 void nj_client_begin(struct nj_client *c)
 {
-    const struct nj_tls_door *d = c->hub->tls;
+    const struct nj_tls_door *d = c->door;
     if (d == NULL) {
         nj_client_send_info(c, NJ_INFO_FIRST);
         nj_client_ready(c);
@@ -164,9 +176,10 @@ size_t nj_client_sniff(struct nj_client *c, const uint8_t *ptr, size_t len)
 
 /* ---- the end of the handshake ------------------------------------------------------------------------ */
 
-static bool pin_fits(struct nj_client *c)
+/* Is the peer's certificate among those of `door`?  The peer may have come in by another one. */
+static bool pin_fits(struct nj_client *c, const struct nj_tls_door *door)
 {
-    const struct nj_tls_setup *setup = c->hub->tls->c.setup;
+    const struct nj_tls_setup *setup = door->c.setup;
     if (setup->pins.n == 0) {
         return true;
     }
@@ -184,13 +197,21 @@ static bool pin_fits(struct nj_client *c)
     return false;
 }
 
+/* Pins that came by a reload while the handshake was under way count as well. */
+bool nj_client_pinned(struct nj_client *c)
+{
+    const struct nj_tls_door *now = nj_client_serving(c)->tls;
+    return (c->door == NULL || pin_fits(c, c->door)) &&
+           (now == NULL || now == c->door || pin_fits(c, now));
+}
+
 void nj_client_secured(struct nj_conn *conn)
 {
     struct nj_client *c = (struct nj_client *) (void *) conn;
     struct nj_tls_info info = { .size = sizeof(info) };
     char spare[2][24];
     nj_client_stop_wait(c);
-    if (!pin_fits(c)) {
+    if (!nj_client_pinned(c)) {
         nj_client_log(c, NJ_LVL_ERR, "TLS handshake error: certificate not pinned");
         nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
         return;
@@ -225,7 +246,7 @@ static bool is_about_certificate(const struct nj_error *err)
 /* " (<subject> SHA-256: <hex>; …)": which certificates were sent. */
 static void append_detail(struct nj_client *c, const struct nj_error *err, struct nj_buf *out)
 {
-    const struct nj_tls_setup *setup = c->hub->tls->c.setup;
+    const struct nj_tls_setup *setup = c->door->c.setup;
     struct nj_span chain[NJ_CHAIN_MAX];
     if (is_about_certificate(err)) {
         size_t n = nj_tls_stream_peer_chain(&c->conn, chain, NJ_CHAIN_MAX);

@@ -16,7 +16,8 @@ enum nj_first { NJ_FIRST_OFF, NJ_FIRST_ALWAYS, NJ_FIRST_DELAY };
 
 struct nj_tls_setup;
 
-/* The door of the client port's `tls` block.  Immutable after start. */
+/* The door of the client port's `tls` block.  Immutable and counted: a connection keeps the one it
+ * came in by, whatever a reload puts in its place. */
 struct nj_tls_door_config {
     struct nj_tls_setup *setup; /* the door takes a reference of its own */
     enum nj_first first;
@@ -26,7 +27,8 @@ struct nj_tls_door_config {
 
 struct nj_tls_door;
 struct nj_tls_door *nj_tls_door_new(const struct nj_tls_door_config *config);
-void nj_tls_door_free(struct nj_tls_door **dp);
+struct nj_tls_door *nj_tls_door_ref(struct nj_tls_door *d); /* any thread */
+void nj_tls_door_unref(struct nj_tls_door **dp);            /* any thread; sets NULL */
 enum nj_first nj_tls_door_first(const struct nj_tls_door *d);
 bool nj_tls_door_verifies(const struct nj_tls_door *d);
 int64_t nj_tls_door_timeout_us(const struct nj_tls_door *d);

@@ -228,7 +228,7 @@ static void deliver_here(struct nj_client *c, struct nj_message *m, struct nj_su
 static bool stall(struct nj_delivery *d, const struct nj_sub *sub, uint64_t pending)
 {
     struct nj_client *p = d->producer;
-    const struct nj_limits *l = &p->hub->limits;
+    const struct nj_limits *l = &nj_client_serving(p)->limits;
     if (l->no_producer_stall) {
         return false;
     }
@@ -250,7 +250,7 @@ static bool room_for(struct nj_delivery *d, const struct nj_sub *sub)
     if (d->producer == NULL) {
         return true;
     }
-    uint64_t most = d->producer->hub->limits.max_pending;
+    uint64_t most = nj_client_serving(d->producer)->limits.max_pending;
     struct nj_slot *s = nj_slot_at(d->w->set->at[sub->worker], sub->slot);
     uint64_t pending = atomic_load_explicit(&s->inflight, memory_order_relaxed) +
                        atomic_load_explicit(&s->queued, memory_order_relaxed);

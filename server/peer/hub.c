@@ -18,6 +18,7 @@ void nj_hub_worker_start(struct nj_worker *w, void *arg)
     struct nj_hub_worker *hw = &hub->per_worker[w->id];
     w->user = hw;
     hw->hub = hub;
+    hw->serving = nj_serving_ref(hub->serving);
     hw->cache = nj_match_cache_new(hub->no_cache ? 0 : CACHE_PLACES, CACHE_BYTES);
     hw->rec_seq = nj_calloc(w->set->n, sizeof(hw->rec_seq[0]));
     hw->rec_off = nj_calloc(w->set->n, sizeof(hw->rec_off[0]));
@@ -30,6 +31,7 @@ void nj_hub_worker_stop(struct nj_worker *w, void *arg)
 {
     struct nj_hub *hub = arg;
     struct nj_hub_worker *hw = &hub->per_worker[w->id];
+    nj_serving_unref(&hw->serving);
     nj_match_cache_free(&hw->cache);
     nj_dealloc(hw->rec_seq);
     nj_dealloc(hw->rec_off);
@@ -83,4 +85,33 @@ static void close_one(struct nj_client *c, void *arg)
 void nj_hub_close_all(struct nj_worker *w, enum nj_close_reason reason)
 {
     nj_hub_each(w, close_one, &reason);
+}
+
+/* ---- a reload ------------------------------------------------------------------------------------ */
+
+/* The limits that a connection has a copy of.  The rest is looked up where it is needed. */
+static void obey(struct nj_client *c, void *arg)
+{
+    const struct nj_limits *l = arg;
+    c->parser.max_control_line = l->max_control_line;
+    c->parser.max_payload = l->max_payload;
+    c->conn.write_deadline_us = l->write_deadline_us;
+}
+
+static void take_serving(struct nj_worker *w, void *arg)
+{
+    struct nj_hub_worker *hw = nj_hub_worker_of(w);
+    struct nj_serving *old = hw->serving;
+    struct nj_serving *serving = arg;
+    hw->serving = nj_serving_ref(serving);
+    nj_serving_unref(&old);
+    nj_hub_each(w, obey, &serving->limits);
+}
+
+void nj_hub_serve(struct nj_hub *hub, struct nj_serving *serving)
+{
+    struct nj_serving *old = hub->serving;
+    hub->serving = serving;
+    nj_workers_call_all(hub->workers, take_serving, serving);
+    nj_serving_unref(&old);
 }

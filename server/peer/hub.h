@@ -1,6 +1,7 @@
 /*
  * hub.h: what all client connections of the server share.  Built by the start, immutable while
- * workers run except for the members marked atomic or under mu.
+ * workers run except for the members marked atomic, under mu or control thread.  What a reload may
+ * change is in peer/serving.h.
  */
 #ifndef NJ_PEER_HUB_H
 #define NJ_PEER_HUB_H
@@ -12,32 +13,14 @@
 #include "base/buf.h"
 #include "io/worker.h"
 #include "peer/close_reason.h"
+#include "peer/serving.h"
 
 struct nj_account;
-struct nj_auth;
 struct nj_bcrypt;
 struct nj_closed_ring;
 struct nj_client;
 struct nj_match_cache;
 struct nj_registry;
-struct nj_tls_door;
-
-struct nj_limits {
-    int32_t max_control_line;
-    int32_t max_payload;
-    uint64_t max_pending;
-    int64_t max_connections; /* -1: none */
-    int64_t max_subs;        /* 0: no limit */
-    int max_sub_tokens;      /* 0: no limit */
-    int64_t ping_interval_us;
-    int ping_max;
-    int64_t write_deadline_us;
-    bool write_retry;
-    bool no_producer_stall;
-    int64_t auth_timeout_us;
-    int64_t max_traced_msg_len; /* 0: no limit */
-    bool trace_headers;
-};
 
 /* Counters of one worker: it alone writes, anybody may read.  Relaxed: statistics. */
 struct nj_traffic {
@@ -47,6 +30,7 @@ struct nj_traffic {
 /* What a worker keeps for its clients (nj_worker.user). */
 struct nj_hub_worker {
     struct nj_hub *hub;
+    struct nj_serving *serving; /* a reference; swapped by nj_hub_serve() */
     struct nj_match_cache *cache;
     struct nj_traffic traffic;
     struct nj_buf scratch; /* for lines that fit nowhere else */
@@ -62,23 +46,18 @@ struct nj_hub_worker {
 };
 
 struct nj_hub {
-    struct nj_limits limits;
+    struct nj_serving *serving; /* control thread; workers have their own */
     /* identity */
     char server_id[64];
     char *server_name;
     const char *version;     /* the reference's, that clients look at */
     const char *own_version; /* natterjack's */
     char *toolchain;
-    char *host; /* for INFO: the listen option or client_advertise */
+    char *host; /* the listen option */
     int port;
-    char *advertise_host; /* client_advertise; NULL: as listened */
-    int advertise_port;
     bool headers;
     struct nj_account *global; /* $G */
-    struct nj_auth *auth;
-    struct nj_bcrypt *bcrypt; /* NULL: no hash is configured */
-    struct nj_tls_door *tls;  /* NULL: no tls block */
-    bool allow_non_tls;
+    struct nj_bcrypt *bcrypt; /* control thread; NULL: no hash was ever configured */
     const struct nj_registry *registry; /* providers want to know of each worker's thread */
     bool no_cache; /* no_sublist_cache */
     struct nj_workers *workers;
@@ -111,6 +90,12 @@ void nj_hub_each(struct nj_worker *w, void (*fn)(struct nj_client *c, void *arg)
 
 /* A worker's thread: close every client of this worker. */
 void nj_hub_close_all(struct nj_worker *w, enum nj_close_reason reason);
+
+/*
+ * Control thread: let every connection obey `serving` from now on; its reference goes to the hub.
+ * Returns when all workers use it: what arrives later is judged by it, and new connections see it.
+ */
+void nj_hub_serve(struct nj_hub *hub, struct nj_serving *serving);
 
 /* The INFO line for one connection, appended: "INFO {…} \r\n".  `kind` says when it is sent. */
 enum nj_info_kind { NJ_INFO_FIRST, NJ_INFO_CONNECTED, NJ_INFO_LAME_DUCK };

@@ -33,22 +33,21 @@ static inline void hub_start(void)
     struct nj_error err = NJ_ERROR_INIT;
     nj_rcu_start();
     ck_assert_int_eq(nj_registry_open_only(NULL, 0, &hub_registry, &err), NJ_OK);
-    hub = (struct nj_hub){ .limits = { .max_control_line = 4096,
-                                       .max_payload = 1 << 20,
-                                       .max_pending = 64 << 20,
-                                       .max_connections = 1000,
-                                       .ping_interval_us = INT64_C(120000000),
-                                       .ping_max = 2,
-                                       .write_deadline_us = INT64_C(10000000),
-                                       .auth_timeout_us = INT64_C(20000000) },
-                           .version = "2.0.0",
-                           .own_version = "0.0.0",
-                           .headers = true };
+    hub = (struct nj_hub){ .version = "2.0.0", .own_version = "0.0.0", .headers = true };
+    hub.serving = nj_serving_new();
+    hub.serving->limits = (struct nj_limits){ .max_control_line = 4096,
+                                              .max_payload = 1 << 20,
+                                              .max_pending = 64 << 20,
+                                              .max_connections = 1000,
+                                              .ping_interval_us = INT64_C(120000000),
+                                              .ping_max = 2,
+                                              .write_deadline_us = INT64_C(10000000),
+                                              .auth_timeout_us = INT64_C(20000000) };
     hub.server_name = nj_strdup("test");
     hub.toolchain = nj_strdup("c");
     hub.host = nj_strdup("127.0.0.1");
     hub.global = nj_account_new("$G");
-    hub.auth = nj_auth_new(NULL, NULL, NULL);
+    hub.serving->auth = nj_auth_new(NULL, NULL, NULL);
     hub.closed = nj_closed_ring_new(10);
     hub.registry = hub_registry;
     hub.per_worker = nj_calloc(HUB_WORKERS, sizeof(struct nj_hub_worker));
@@ -72,7 +71,7 @@ static inline void hub_stop(void)
     nj_rcu_barrier();
     nj_bcrypt_stop(&hub.bcrypt);
     nj_account_free(&hub.global);
-    nj_auth_free(&hub.auth);
+    nj_serving_unref(&hub.serving);
     nj_closed_ring_free(&hub.closed);
     nj_dealloc(hub.per_worker);
     nj_dealloc(hub.server_name);
