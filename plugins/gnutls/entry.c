@@ -184,6 +184,7 @@ const struct nj_tls_crypto nj_gt_crypto = {
     .ed25519_verify = ed25519_verify,
     .ed25519_sign = ed25519_sign,
     .ed25519_public = ed25519_public,
+    .verify_signature = nj_gt_verify_signature,
 };
 
 /* ---- the door -------------------------------------------------------------------------------- */

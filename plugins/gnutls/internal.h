@@ -6,6 +6,7 @@
  *   context.c  settings to credentials, priorities, tickets
  *   session.c  handshake, records, closing; the table of operations
  *   verify.c   the chain check and the server's verify hook
+ *   signature.c  signatures of certificates and of what speaks about them
  *   errors.c   GnuTLS numbers to classes, alerts and words
  */
 #ifndef NJ_GNUTLS_INTERNAL_H
@@ -143,6 +144,12 @@ int nj_gt_verify_cb(gnutls_session_t tls);
 int nj_gt_judge_resumed(struct nj_tls_session *s);
 int nj_gt_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, size_t chain_n,
                        uint32_t usage, const char *name, int64_t time_s, struct nj_error *err);
+
+/* ---- signature.c ----------------------------------------------------------------------------- */
+
+/* struct nj_tls_crypto.verify_signature. */
+int nj_gt_verify_signature(struct nj_span spki, struct nj_span algorithm, struct nj_span tbs,
+                           struct nj_span signature);
 
 /* ---- errors.c -------------------------------------------------------------------------------- */
 

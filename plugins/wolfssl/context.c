@@ -51,7 +51,7 @@ static int check_settings(const struct nj_tls_settings *set, struct nj_error *er
     if (set->crl_mode != 0 || set->crls_n > 0) {
         return unsupported(err, "a revocation list");
     }
-    if (set->staple.len > 0) {
+    if (set->staple.len > 0 && !NJ_WOLF_STAPLE) {
         return unsupported(err, "an OCSP staple");
     }
     if (set->identities_n == 1 && set->identities[0]->key->kind != NJ_TLS_KEY_DER) {
@@ -472,6 +472,11 @@ static int side_new(struct nj_tls_ctx *ctx, enum nj_wolf_side side,
         rc = set_resumption(c, side, set, err);
     }
     if (rc == NJ_OK) {
+        int lib = side == NJ_WOLF_ACCEPT ? nj_wolf_staple_set(ctx, c, set->staple)
+                                         : WOLFSSL_SUCCESS;
+        rc = lib == WOLFSSL_SUCCESS ? NJ_OK : ctx_failed(err, "the OCSP staple", lib);
+    }
+    if (rc == NJ_OK) {
         rc = set_trust(ctx, c, set, mode != WOLFSSL_VERIFY_NONE && set->insecure == 0, err);
     }
     if (rc == NJ_OK) {
@@ -565,5 +570,6 @@ void nj_wolf_ctx_unref(struct nj_tls_ctx *ctx)
     nj_wolf_host->dealloc(ctx->groups);
     nj_wolf_host->dealloc(ctx->anchors);
     nj_wolf_host->dealloc(ctx->alpn);
+    nj_wolf_host->dealloc(ctx->staple);
     nj_wolf_host->dealloc(ctx);
 }

@@ -120,6 +120,7 @@ const struct nj_tls_crypto nj_wolf_crypto = {
     .size = sizeof(struct nj_tls_crypto),
     .hash = hash,
     .random = random_bytes,
+    .verify_signature = nj_wolf_verify_signature,
 #if NJ_WOLF_ED25519
     .ed25519_verify = ed25519_verify,
     .ed25519_sign = ed25519_sign,

@@ -209,6 +209,9 @@ uint64_t nj_wolf_caps(void)
 #if NJ_WOLF_TICKETS
     bits |= NJ_TLS_CAP_TICKETS;
 #endif
+#if NJ_WOLF_STAPLE
+    bits |= NJ_TLS_CAP_STAPLE;
+#endif
 #ifdef HAVE_ALPN
     bits |= NJ_TLS_CAP_ALPN;
 #endif

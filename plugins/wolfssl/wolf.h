@@ -4,6 +4,7 @@
  *   entry.c    the door, suites, capabilities     session.c  one connection
  *   context.c  settings into WOLFSSL_CTX          verify.c   the peer's chain and the hook
  *   crypto.c   primitives outside TLS             errors.c   numbers into words; alerts
+ *   signature.c  signatures of certificates       staple.c   the OCSP response that is sent
  */
 #ifndef NJ_WOLFSSL_WOLF_H
 #define NJ_WOLFSSL_WOLF_H
@@ -44,6 +45,14 @@
 #define NJ_WOLF_TICKETS 0
 #endif
 
+/* See staple.c. */
+#if defined(HAVE_OCSP) && defined(HAVE_CERTIFICATE_STATUS_REQUEST) &&                              \
+    defined(WOLFSSL_OCSP_STATUS_CB_OK) && LIBWOLFSSL_VERSION_HEX >= 0x05009004
+#define NJ_WOLF_STAPLE 1
+#else
+#define NJ_WOLF_STAPLE 0
+#endif
+
 #if defined(HAVE_ED25519) && defined(HAVE_ED25519_SIGN) && defined(HAVE_ED25519_VERIFY) &&         \
     defined(HAVE_ED25519_KEY_IMPORT)
 #define NJ_WOLF_ED25519 1
@@ -79,6 +88,8 @@ struct nj_tls_ctx { /* immutable after start, but for refs */
     struct nj_wolf_anchor *anchors;
     size_t anchors_n;
     char *alpn; /* "a,b"; NULL when none */
+    uint8_t *staple; /* NULL when none */
+    size_t staple_len;
     nj_tls_verify_fn hook;
     void *hook_user;
 };
@@ -175,6 +186,15 @@ size_t nj_wolf_alert_record(struct nj_tls_session *s, int32_t alert, unsigned ba
 bool nj_wolf_alert_put(struct nj_tls_session *s, int32_t alert);
 /* Are all alerts possible, whatever the state? */
 bool nj_wolf_alert_any(void);
+
+/* ---- staple.c ---- */
+/* Let the accepting side send it; WOLFSSL_SUCCESS or the library's number. */
+int nj_wolf_staple_set(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, struct nj_span staple);
+
+/* ---- signature.c ---- */
+/* struct nj_tls_crypto.verify_signature. */
+int nj_wolf_verify_signature(struct nj_span spki, struct nj_span algorithm, struct nj_span tbs,
+                             struct nj_span signature);
 
 /* ---- crypto.c ---- */
 /* Does AES-GCM run on hardware instructions?  Measured; some milliseconds. */

@@ -525,6 +525,84 @@ START_TEST(random_bytes_differ)
 }
 END_TEST
 
+/* A server that thinks it staples and does not is refused by strict clients, much later. */
+START_TEST(a_staple_is_taken_or_refused_as_the_capability_says)
+{
+    static const uint8_t response[] = { 0x30, 0x03, 0x0a, 0x01, 0x06 };
+    struct nj_kit_cred cred;
+    struct nj_tls_settings set;
+    struct nj_error err = NJ_ERROR_INIT;
+    int can = (provider(_i)->caps() & NJ_TLS_CAP_STAPLE) != 0;
+    nj_kit_cred_load(&cred, "server-ecdsa", NULL);
+    nj_kit_settings_accept(&set, &cred);
+    set.staple = (struct nj_span){ response, sizeof(response) };
+
+    int rc = make_ctx(_i, &set, &err);
+
+    ck_assert_int_eq(rc, can ? NJ_OK : NJ_E_UNSUPPORTED);
+    ck_assert(can || strstr(err.text, "OCSP staple") != NULL);
+}
+END_TEST
+
+/* Take one element of DER, lengths below 64 KiB. */
+static struct nj_span take(struct nj_span *in, struct nj_span *body)
+{
+    const uint8_t *p = in->ptr;
+    size_t head = p[1] < 0x80 ? 2 : p[1] == 0x81 ? 3 : 4;
+    size_t len = head == 2 ? p[1] : head == 3 ? p[2] : (size_t) p[2] << 8 | p[3];
+    struct nj_span whole = { p, head + len };
+    *body = (struct nj_span){ p + head, len };
+    *in = (struct nj_span){ p + head + len, in->len - head - len };
+    return whole;
+}
+
+/* What a certificate has for the check of its own signature, when it signed itself. */
+struct signed_cert {
+    struct nj_span tbs, algorithm, signature, spki;
+};
+
+static struct signed_cert slice(struct nj_span der)
+{
+    struct signed_cert c;
+    struct nj_span cert, in, skipped;
+    (void) take(&der, &cert);
+    c.tbs = take(&cert, &in);
+    c.algorithm = take(&cert, &skipped);
+    (void) take(&cert, &c.signature);
+    c.signature = (struct nj_span){ c.signature.ptr + 1, c.signature.len - 1 };
+    for (int i = 0; i < 6; i++) { /* version, serial, algorithm, issuer, validity, subject */
+        (void) take(&in, &skipped);
+    }
+    c.spki = take(&in, &skipped);
+    return c;
+}
+
+START_TEST(signatures_are_verified_for_every_key_type)
+{
+    static const char *const names[] = { "ca.crt", "self-rsa.crt", "self-ed25519.crt" };
+    const struct nj_tls_crypto *crypto = provider(_i)->crypto;
+    if (!NJ_FIELD(struct nj_tls_crypto, crypto, verify_signature) ||
+        crypto->verify_signature == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        struct signed_cert c = slice(nj_kit_file(names[i]));
+        struct signed_cert other = slice(nj_kit_file("other-ca.crt"));
+        struct nj_span cut = { c.tbs.ptr, c.tbs.len - 1 };
+        struct nj_span none = { NULL, 0 };
+
+        ck_assert_int_eq(crypto->verify_signature(c.spki, c.algorithm, c.tbs, c.signature), NJ_OK);
+        ck_assert_int_lt(crypto->verify_signature(c.spki, c.algorithm, cut, c.signature), 0);
+        ck_assert_int_lt(crypto->verify_signature(other.spki, c.algorithm, c.tbs, c.signature), 0);
+        ck_assert_int_lt(crypto->verify_signature(c.spki, c.algorithm, c.tbs, other.signature), 0);
+        ck_assert_int_lt(crypto->verify_signature(c.spki, c.spki, c.tbs, c.signature), 0);
+        ck_assert_int_lt(crypto->verify_signature(none, c.algorithm, c.tbs, c.signature), 0);
+        ck_assert_int_lt(crypto->verify_signature(c.spki, none, c.tbs, c.signature), 0);
+        ck_assert_int_lt(crypto->verify_signature(c.spki, c.algorithm, c.tbs, none), 0);
+    }
+}
+END_TEST
+
 void nj_kit_alone(void)
 {
     nj_kit_add("alone", required_slots_are_there, NJ_KIT_ALONE | NJ_KIT_SHAPE);
@@ -547,5 +625,8 @@ void nj_kit_alone(void)
     nj_kit_add("alone", certificates_are_judged_by_the_hosts_clock, NJ_KIT_ALONE);
     nj_kit_add("alone", hashes_give_the_known_answers, NJ_KIT_ALONE);
     nj_kit_add("alone", ed25519_gives_the_known_answers, NJ_KIT_ALONE);
+    nj_kit_add("alone", signatures_are_verified_for_every_key_type, NJ_KIT_ALONE);
+    nj_kit_add("alone", a_staple_is_taken_or_refused_as_the_capability_says,
+               NJ_KIT_ALONE | NJ_KIT_SHAPE);
     nj_kit_add("alone", random_bytes_differ, NJ_KIT_ALONE);
 }
