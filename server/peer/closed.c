@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/text_fifo.h"
 #include "broker/account.h"
 #include "peer/client.h"
 
@@ -14,6 +15,7 @@ struct nj_closed_ring {
     struct nj_closed *at; /* under mu */
     size_t most;          /* immutable after start */
     size_t first, n, cap; /* under mu */
+    struct nj_text_fifo texts; /* under mu: a piece for each entry */
 };
 
 struct nj_closed_ring *nj_closed_ring_new(size_t most)
@@ -24,16 +26,6 @@ struct nj_closed_ring *nj_closed_ring_new(size_t most)
     return r;
 }
 
-static void clear(struct nj_closed *e)
-{
-    nj_dealloc(e->ip);
-    nj_dealloc(e->name);
-    nj_dealloc(e->lang);
-    nj_dealloc(e->version);
-    nj_dealloc(e->user);
-    nj_dealloc(e->account);
-}
-
 void nj_closed_ring_free(struct nj_closed_ring **rp)
 {
     struct nj_closed_ring *r = *rp;
@@ -41,30 +33,58 @@ void nj_closed_ring_free(struct nj_closed_ring **rp)
         return;
     }
     *rp = NULL;
-    for (size_t i = 0; i < r->n; i++) {
-        clear(&r->at[(r->first + i) % r->cap]);
-    }
+    nj_text_fifo_free(&r->texts);
     nj_dealloc(r->at);
     (void) pthread_mutex_destroy(&r->mu);
     nj_dealloc(r);
 }
 
-static char *dup_or_null(const char *s)
+/* ---- the texts of an entry, one behind the other ------------------------------------------------ */
+
+enum { TEXTS = 6 };
+
+static void point_at(struct nj_closed *e, const char **slots[TEXTS])
 {
-    return s != NULL ? nj_strdup(s) : NULL;
+    slots[0] = &e->ip;
+    slots[1] = &e->name;
+    slots[2] = &e->lang;
+    slots[3] = &e->version;
+    slots[4] = &e->user;
+    slots[5] = &e->account;
+}
+
+/* Until here e borrows its texts from the client. */
+static void keep_texts(struct nj_text_fifo *f, struct nj_closed *e)
+{
+    const char **slots[TEXTS];
+    size_t len[TEXTS];
+    size_t all = 0;
+    point_at(e, slots);
+    for (int i = 0; i < TEXTS; i++) {
+        len[i] = *slots[i] != NULL ? strlen(*slots[i]) + 1 : 0;
+        all += len[i];
+    }
+    char *p = nj_text_fifo_add(f, all);
+    for (int i = 0; i < TEXTS; i++) {
+        if (*slots[i] != NULL) {
+            memcpy(p, *slots[i], len[i]);
+            *slots[i] = p;
+            p += len[i];
+        }
+    }
 }
 
 static void fill(struct nj_closed *e, struct nj_client *c)
 {
     int64_t now_us = nj_mono_us();
     *e = (struct nj_closed){ .cid = c->cid,
-                             .ip = nj_strdup(c->ip),
+                             .ip = c->ip,
                              .port = c->port,
-                             .name = dup_or_null(c->name),
-                             .lang = dup_or_null(c->lang),
-                             .version = dup_or_null(c->version),
-                             .user = c->by_token ? nj_strdup("[REDACTED]") : dup_or_null(c->user),
-                             .account = nj_strdup(c->account->name),
+                             .name = c->name,
+                             .lang = c->lang,
+                             .version = c->version,
+                             .user = c->by_token ? "[REDACTED]" : c->user,
+                             .account = c->account->name,
                              .start_ns = c->start_ns,
                              .stop_ns = nj_wall_ns(),
                              .rtt_ns = c->rtt_ns,
@@ -84,8 +104,7 @@ static void fill(struct nj_closed *e, struct nj_client *c)
 static struct nj_closed *place(struct nj_closed_ring *r)
 {
     if (r->n == r->most) {
-        struct nj_closed *e = &r->at[r->first];
-        clear(e);
+        nj_text_fifo_drop(&r->texts);
         r->first = (r->first + 1) % r->cap;
         r->n--;
     } else if (r->n == r->cap) { /* never wraps before it is full */
@@ -104,7 +123,9 @@ void nj_closed_ring_add(struct nj_closed_ring *r, struct nj_client *c)
     }
     fill(&e, c);
     nj_lock(&r->mu);
-    *place(r) = e;
+    struct nj_closed *at = place(r); /* before the texts: it drops the oldest */
+    keep_texts(&r->texts, &e);
+    *at = e;
     nj_unlock(&r->mu);
 }
 

@@ -10,10 +10,10 @@
 struct nj_client;
 struct nj_closed_ring;
 
-/* What is remembered.  Strings are owned by the entry; NULL where absent. */
+/* What is remembered.  Strings belong to the ring; NULL where absent. */
 struct nj_closed {
     uint64_t cid;
-    char *ip, *name, *lang, *version, *user, *account;
+    const char *ip, *name, *lang, *version, *user, *account;
     uint16_t port;
     int64_t start_ns, last_ns, stop_ns, rtt_ns;
     const char *reason;
