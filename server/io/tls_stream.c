@@ -138,7 +138,6 @@ void nj_tls_stream_start(struct nj_conn *c, const struct nj_tls_accept *accept)
 {
     struct nj_tls_stream *t = nj_zalloc(sizeof(*t));
     t->accept = *accept;
-    t->accept.provider->ctx_ref(t->accept.ctx);
     t->err = (struct nj_error) NJ_ERROR_INIT;
     t->unfit = (struct nj_error) NJ_ERROR_INIT;
     nj_buf_init(&t->hello, NJ_HELLO_BUFFER_MAX + NJ_READ_LEN);
@@ -156,7 +155,6 @@ void nj_tls_stream_free(struct nj_conn *c)
         nj_trim_note(SESSION_LEN);
         t->accept.provider->free(t->session);
     }
-    t->accept.provider->ctx_unref(t->accept.ctx);
     nj_buf_free(&t->hello);
     nj_dealloc(t->unsent);
     nj_dealloc(t);
@@ -214,11 +212,13 @@ static bool refuse(struct nj_conn *c, const struct nj_error *why)
 }
 
 /* The provider gets everything from the first byte on. */
-static bool begin_session(struct nj_conn *c, const uint8_t *ptr, size_t len)
+static bool begin_session(struct nj_conn *c, struct nj_tls_ctx *ctx, const uint8_t *ptr, size_t len)
 {
     struct nj_tls_stream *t = c->tls;
     struct nj_tls_in in = { ptr, len, 0 };
-    if (t->accept.provider->accept(t->accept.ctx, c, &t->session, &t->err) != NJ_OK) {
+    int rc = t->accept.provider->accept(ctx, c, &t->session, &t->err);
+    t->accept.provider->ctx_unref(ctx); /* the session has its own reference */
+    if (rc != NJ_OK) {
         return failed(c);
     }
     t->stage = STAGE_HANDSHAKE;
@@ -237,10 +237,6 @@ static bool wait_for_hello(struct nj_conn *c, const uint8_t *ptr, size_t len)
         all_len = t->hello.len;
     }
     int rc = nj_hello_read(&hello, all, all_len, &t->err);
-    if (rc == NJ_OK) {
-        (void) nj_hello_judge(&hello, t->accept.offer, &t->unfit);
-    }
-    nj_hello_fini(&hello);
     if (rc == NJ_NEED_IN) {
         if (t->hello.len == 0) {
             (void) nj_buf_append(&t->hello, ptr, len);
@@ -250,11 +246,16 @@ static bool wait_for_hello(struct nj_conn *c, const uint8_t *ptr, size_t len)
     if (rc != NJ_OK && t->err.cls == NJ_CLASS_NOT_TLS) {
         return failed(c); /* plain text or garbage: no session, no alert */
     }
+    if (rc == NJ_OK) {
+        (void) nj_hello_judge(&hello, t->accept.offer, &t->unfit);
+    }
     /* A malformed hello is the provider's to refuse, with its alert. */
+    struct nj_tls_ctx *ctx = t->accept.pick(t->accept.user, rc == NJ_OK ? &hello : NULL);
+    nj_hello_fini(&hello);
     struct nj_buf kept = t->hello;
     nj_buf_init(&t->hello, t->hello.limit);
     struct nj_error why = t->err;
-    bool ok = begin_session(c, all, all_len);
+    bool ok = begin_session(c, ctx, all, all_len);
     nj_buf_free(&kept);
     if (ok && t->stage == STAGE_HANDSHAKE && is_hopeless(rc, &why)) {
         return refuse(c, &why);

@@ -16,10 +16,14 @@
 struct nj_conn;
 struct nj_tls_stream;
 
+struct nj_hello;
+
 /* What to accept with.  Lives as long as any stream that was started with it: counted above. */
 struct nj_tls_accept {
     const struct nj_tls_provider *provider;
-    struct nj_tls_ctx *ctx; /* the stream takes a reference of its own */
+    /* The context for a ClientHello (NULL: what came was none), counted for the caller. */
+    struct nj_tls_ctx *(*pick)(void *user, const struct nj_hello *hello);
+    void *user;
     /* Versions, suites and groups that are on: for words when the hello does not fit. */
     const struct nj_tls_settings *offer;
 };

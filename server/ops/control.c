@@ -1,5 +1,6 @@
 #include "ops/control.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,6 +20,7 @@
 
 #define STOP_TICK_MS 2
 #define DUCK_GAP_MOST_MS 1000
+#define THROTTLED_EVERY_MS 1000
 
 enum phase { PHASE_SERVING, PHASE_GRACE, PHASE_CLOSING, PHASE_STOPPING };
 
@@ -30,6 +32,7 @@ struct nj_control {
     uv_signal_t signals[SIGNALS];
     uv_timer_t timer;
     uv_timer_t trim;
+    uv_timer_t throttled; /* says how many handshakes were refused */
     enum phase phase;
     bool monitor_closed;
     int64_t duck_left;     /* clients still to be closed */
@@ -58,6 +61,7 @@ static void close_handles(struct nj_control *c)
     }
     uv_close((uv_handle_t *) &c->timer, NULL);
     uv_close((uv_handle_t *) &c->trim, NULL);
+    uv_close((uv_handle_t *) &c->throttled, NULL);
     nj_facts_close(c->c.facts);
 }
 
@@ -281,6 +285,15 @@ static void on_trim_tick(uv_timer_t *t)
     (void) nj_trim_when_calm();
 }
 
+static void on_throttled_tick(uv_timer_t *t)
+{
+    struct nj_control *c = t->data;
+    uint64_t n = nj_tls_rate_take_refused(&c->c.hub->tls_rate);
+    if (n > 0) {
+        nj_log_warn("Rejected %" PRIu64 " connections due to TLS rate limiting", n);
+    }
+}
+
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
 struct nj_control *nj_control_new(const struct nj_control_config *config)
@@ -293,6 +306,12 @@ struct nj_control *nj_control_new(const struct nj_control_config *config)
     c->timer.data = c;
     (void) uv_timer_init(config->loop, &c->trim);
     (void) uv_timer_start(&c->trim, on_trim_tick, NJ_TRIM_EVERY_MS, NJ_TRIM_EVERY_MS);
+    (void) uv_timer_init(config->loop, &c->throttled);
+    c->throttled.data = c;
+    if (config->hub->tls_rate.limit > 0) {
+        (void) uv_timer_start(&c->throttled, on_throttled_tick, THROTTLED_EVERY_MS,
+                              THROTTLED_EVERY_MS);
+    }
     for (size_t i = 0; i < SIGNALS; i++) {
         (void) uv_signal_init(config->loop, &c->signals[i]);
         c->signals[i].data = c;

@@ -550,12 +550,6 @@ void nj_set_tls(struct nj_option_reader *r, const struct nj_option *opt,
     if (b->verify_and_map) {
         nj_reader_unserved(r, m, "asks for verify_and_map, which is not served yet; use verify");
     }
-    if (b->certs_n > 0) {
-        nj_reader_unserved(r, m, "has certs, which is not served yet; use cert_file and key_file");
-    }
-    if (b->rate_limit != 0) {
-        nj_reader_unserved(r, m, "has connection_rate_limit, which is not served yet; remove it");
-    }
     if (b->ocsp_peer) {
         nj_reader_unserved(r, m, "asks for ocsp_peer, which is not served yet; remove it");
     }

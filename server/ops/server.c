@@ -263,6 +263,7 @@ static void make_hub(struct server *s)
     hub->host = nj_strdup(o->host);
     hub->headers = !o->no_header_support;
     hub->global = nj_account_new("$G");
+    hub->tls_rate.limit = o->tls.rate_limit;
     hub->no_cache = o->no_sublist_cache;
     hub->closed = nj_closed_ring_new((size_t) o->max_closed_clients);
     hub->registry = s->reg;

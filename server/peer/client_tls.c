@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "io/tls_stream.h"
 #include "peer/client.h"
 #include "tls/block.h"
@@ -20,6 +21,11 @@ struct nj_tls_door {
     struct nj_tls_accept accept;
 };
 
+static struct nj_tls_ctx *pick(void *setup, const struct nj_hello *hello)
+{
+    return nj_tls_setup_pick(setup, hello);
+}
+
 struct nj_tls_door *nj_tls_door_new(const struct nj_tls_door_config *config)
 {
     struct nj_tls_door *d = nj_zalloc(sizeof(*d));
@@ -27,7 +33,8 @@ struct nj_tls_door *nj_tls_door_new(const struct nj_tls_door_config *config)
     d->c = *config;
     d->c.setup = nj_tls_setup_ref(config->setup);
     d->accept.provider = d->c.setup->provider;
-    d->accept.ctx = d->c.setup->ctx;
+    d->accept.pick = pick;
+    d->accept.user = d->c.setup;
     d->accept.offer = &d->c.setup->offer;
     return d;
 }
@@ -76,6 +83,10 @@ const struct nj_tls_setup *nj_tls_door_setup(const struct nj_tls_door *d)
 
 static void start_tls(struct nj_client *c)
 {
+    if (!nj_tls_rate_allow(&c->hub->tls_rate, nj_mono_us())) {
+        nj_client_close(c, NJ_CLOSE_TLS_THROTTLED);
+        return;
+    }
     nj_client_debug(c, "Starting TLS client connection handshake");
     c->phase = NJ_PHASE_TLS;
     c->conn.is_new = true;

@@ -28,6 +28,8 @@ static const struct nj_close_words table[NJ_CLOSE_REASONS] = {
     [NJ_CLOSE_SERVER_SHUTDOWN] = { "Server Shutdown", NULL, true },
     [NJ_CLOSE_NO_RESPONDERS_HEADERS] = { "No Responders Requires Headers",
                                          "no responders requires headers support", true },
+    [NJ_CLOSE_TLS_THROTTLED] = { "Maximum Connections Exceeded",
+                                 "Connection throttling is active. Please try again later.", true },
 };
 
 const struct nj_close_words *nj_close_words(enum nj_close_reason reason)

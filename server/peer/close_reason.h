@@ -28,6 +28,7 @@ enum nj_close_reason {
     NJ_CLOSE_MAX_SUBS,
     NJ_CLOSE_SERVER_SHUTDOWN,
     NJ_CLOSE_NO_RESPONDERS_HEADERS,
+    NJ_CLOSE_TLS_THROTTLED, /* connection_rate_limit */
     NJ_CLOSE_REASONS /* how many */
 };
 

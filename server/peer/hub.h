@@ -14,6 +14,7 @@
 #include "io/worker.h"
 #include "peer/close_reason.h"
 #include "peer/serving.h"
+#include "peer/tls_rate.h"
 
 struct nj_account;
 struct nj_bcrypt;
@@ -58,6 +59,7 @@ struct nj_hub {
     bool headers;
     struct nj_account *global; /* $G */
     struct nj_bcrypt *bcrypt; /* control thread; NULL: no hash was ever configured */
+    struct nj_tls_rate tls_rate;
     const struct nj_registry *registry; /* providers want to know of each worker's thread */
     bool no_cache; /* no_sublist_cache */
     struct nj_workers *workers;

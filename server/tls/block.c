@@ -7,13 +7,10 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/random.h"
+#include "tls/contexts.h"
 #include "tls/material.h"
 #include "tls/names.h"
 #include "tls/tls_block.h"
-
-#define PAIR_ERROR "error parsing X509 certificate/key pair"
-#define TICKET_LIFETIME_S (24 * 60 * 60)
 
 /* A setup under construction. */
 struct build {
@@ -235,9 +232,6 @@ static void fill_settings(struct build *b, struct nj_tls_settings *settings)
     settings->role = b->args->role;
     settings->min_version = lowest_usable_version(&b->setup->offer);
     settings->verify = b->setup->verify;
-    settings->anchors = b->material.anchors;
-    settings->anchors_n = b->material.anchors_n;
-    settings->anchors_label = b->args->block->ca_file;
     settings->system_trust =
         b->material.anchors_n == 0 && (dials(b) || b->setup->verify != NJ_TLS_VERIFY_NONE);
     settings->insecure = b->setup->policy.insecure;
@@ -252,43 +246,22 @@ static bool is_about_the_pair(const struct nj_error *err)
            err->cls == NJ_CLASS_BAD_CERT;
 }
 
-static int make_context(struct build *b, struct nj_tls_settings *settings)
+static int build_contexts(struct build *b)
 {
-    struct nj_tls_key key = {
-        .size = sizeof(key),
-        .kind = NJ_TLS_KEY_DER,
-        .bytes = b->material.key,
-    };
-    struct nj_tls_identity identity = {
-        .size = sizeof(identity),
-        .certs = b->material.certs,
-        .certs_n = (uint32_t) b->material.certs_n,
-        .key = &key,
-        .label = b->args->block->cert_file,
-    };
-    const struct nj_tls_identity *identities[] = { &identity };
-    settings->identities = identities;
-    settings->identities_n = b->material.certs_n > 0 ? 1 : 0;
-    int rc = b->args->provider->ctx_new(settings, &b->setup->ctx, b->err);
-    if (rc < 0 && b->err != NULL && is_about_the_pair(b->err)) {
-        nj_error_prefix(b->err, PAIR_ERROR);
-    }
-    return rc < 0 ? rc : NJ_OK;
-}
-
-static int build_context(struct build *b)
-{
-    uint8_t secret[NJ_TLS_TICKET_SECRET_LEN];
     struct nj_tls_settings settings;
+    size_t bad = 0;
     fill_settings(b, &settings);
     b->setup->tickets = tickets_are_safe(b);
-    if (b->setup->tickets) {
-        nj_random(secret, sizeof(secret));
-        settings.ticket_secret = secret;
-        settings.ticket_lifetime_s = TICKET_LIFETIME_S;
+    const struct nj_tls_contexts_args args = {
+        .provider = b->args->provider,
+        .settings = &settings,
+        .material = &b->material,
+        .tickets = b->setup->tickets,
+    };
+    int rc = nj_tls_contexts_new(&args, &b->setup->contexts, &bad, b->err);
+    if (rc < 0 && is_about_the_pair(b->err)) {
+        nj_tls_pair_prefix(b->args->block, bad, b->err);
     }
-    int rc = make_context(b, &settings);
-    nj_wipe(secret, sizeof(secret));
     return rc;
 }
 
@@ -307,8 +280,8 @@ static int load_files(struct build *b)
     if (rc < 0) {
         return rc;
     }
-    b->setup->has_cert = b->material.certs_n > 0;
-    b->setup->not_after_s = b->material.not_after_s;
+    b->setup->has_cert = b->material.pairs_n > 0;
+    b->setup->not_after_s = b->material.pairs_n > 0 ? b->material.pairs[0].not_after_s : 0;
     rc = nj_tls_policy_init(&b->setup->policy, b->material.anchors, b->material.anchors_n,
                             b->args->now_s, b->err);
     b->setup->policy.insecure = dials(b) && b->args->block->insecure;
@@ -334,7 +307,7 @@ static int build(struct build *b)
         (rc = choose_groups(b)) < 0) {
         return rc;
     }
-    return build_context(b);
+    return build_contexts(b);
 }
 
 int nj_tls_setup_new(const struct nj_tls_setup_args *args, struct nj_tls_setup **setup_out,
@@ -347,7 +320,7 @@ int nj_tls_setup_new(const struct nj_tls_setup_args *args, struct nj_tls_setup *
     b.setup->offer.size = sizeof(b.setup->offer);
     atomic_init(&b.setup->refs, 1);
     int rc = build(&b);
-    nj_tls_material_fini(&b.material); /* the keys are wiped here */
+    nj_tls_material_fini(&b.material); /* of a failure: the keys are wiped here */
     if (rc < 0) {
         nj_tls_setup_unref(&b.setup);
         return rc;
@@ -372,9 +345,7 @@ void nj_tls_setup_unref(struct nj_tls_setup **setupp)
     if (atomic_fetch_sub_explicit(&setup->refs, 1, memory_order_acq_rel) > 1) {
         return;
     }
-    if (setup->ctx != NULL) {
-        setup->provider->ctx_unref(setup->ctx);
-    }
+    nj_tls_contexts_free(&setup->contexts);
     nj_tls_policy_fini(&setup->policy);
     nj_pins_fini(&setup->pins);
     uint16_t *suites = (uint16_t *) (uintptr_t) setup->offer.suites; /* ours: choose_suites() */
@@ -382,4 +353,9 @@ void nj_tls_setup_unref(struct nj_tls_setup **setupp)
     nj_dealloc(suites);
     nj_dealloc(groups);
     nj_dealloc(setup);
+}
+
+struct nj_tls_ctx *nj_tls_setup_pick(const struct nj_tls_setup *setup, const struct nj_hello *hello)
+{
+    return nj_tls_contexts_pick(setup->contexts, hello);
 }

@@ -1,6 +1,6 @@
 /*
- * block.h: a `tls` block and a provider make a setup: a context ready for sessions, and all that
- * the server itself must know about it.
+ * block.h: a `tls` block and a provider make a setup: contexts ready for sessions, and all that the
+ * server itself must know about them.
  *
  * A setup is immutable and counted.  Every connection holds a reference, so a reload makes a new
  * one and the old one ends with its last connection.
@@ -15,7 +15,9 @@
 #include "tls/pins.h"
 #include "tls/verify.h"
 
+struct nj_hello;
 struct nj_tls_block;
+struct nj_tls_contexts;
 
 /* Something a person should know although it works.  `level` is NJ_LOG_DEBUG or NJ_LOG_WARN. */
 typedef void (*nj_tls_note_fn)(uint32_t level, const char *text);
@@ -24,8 +26,8 @@ struct nj_tls_setup {
     _Atomic uint32_t refs; /* atomic */
     /* all else: immutable */
     const struct nj_tls_provider *provider;
-    struct nj_tls_ctx *ctx;
-    struct nj_tls_policy policy; /* verify_user of ctx */
+    struct nj_tls_contexts *contexts; /* one for each certificate: nj_tls_setup_pick() */
+    struct nj_tls_policy policy;      /* verify_user of the contexts */
     struct nj_pins pins;
     uint32_t verify; /* NJ_TLS_VERIFY_* */
     bool has_cert;
@@ -46,7 +48,7 @@ struct nj_tls_setup_args {
 };
 
 /*
- * Load the files, choose suites and groups, build the context, wipe the keys.
+ * Load the files, choose suites and groups, build a context for each certificate, wipe the keys.
  *   cipher_suites limits TLS 1.2 alone, and its order is not kept: all suites of TLS 1.3 stay on.
  *   A suite that was named and that the provider lacks is refused.
  *   A group that the provider lacks is dropped, with a debug note from the default list and a
@@ -57,5 +59,9 @@ int nj_tls_setup_new(const struct nj_tls_setup_args *args, struct nj_tls_setup *
                      struct nj_error *err);
 struct nj_tls_setup *nj_tls_setup_ref(struct nj_tls_setup *setup); /* any thread */
 void nj_tls_setup_unref(struct nj_tls_setup **setupp);             /* any thread; sets NULL */
+
+/* Any thread.  The context for a ClientHello (NULL: what came was none), counted for the caller:
+ * the certificate is chosen by name and key (choose.h). */
+struct nj_tls_ctx *nj_tls_setup_pick(const struct nj_tls_setup *setup, const struct nj_hello *hello);
 
 #endif

@@ -413,8 +413,8 @@ static bool shares_group(const struct nj_hello *hello, const struct nj_tls_setti
     return false;
 }
 
-/* The version that both can; the higher one when there are two; 0 when there is none. */
-static uint16_t common_version(const struct nj_hello *hello, const struct nj_tls_settings *settings)
+uint16_t nj_hello_common_version(const struct nj_hello *hello,
+                                 const struct nj_tls_settings *settings)
 {
     for (uint16_t v = settings->max_version; v >= settings->min_version && v > 0; v--) {
         if (nj_hello_offers_version(hello, v)) {
@@ -428,7 +428,7 @@ int nj_hello_judge(const struct nj_hello *hello, const struct nj_tls_settings *s
                    struct nj_error *err)
 {
     struct nj_buf text;
-    uint16_t version = common_version(hello, settings);
+    uint16_t version = nj_hello_common_version(hello, settings);
     nj_buf_init(&text, SIZE_MAX);
     if (version == 0) {
         (void) nj_buf_puts(&text, "tls: client offered only unsupported versions: ");

@@ -59,6 +59,10 @@ bool nj_hello_has(struct nj_span list, uint16_t number);
 /* Does the client offer this protocol version, by the extension or by the old field? */
 bool nj_hello_offers_version(const struct nj_hello *hello, uint16_t version);
 
+/* The version that both can, the higher one when there are two; 0 when there is none. */
+uint16_t nj_hello_common_version(const struct nj_hello *hello,
+                                 const struct nj_tls_settings *settings);
+
 /* Take the next protocol name from a copy of hello->alpn; false when there is none left. */
 bool nj_hello_next_alpn(struct nj_span *rest, struct nj_span *name_out);
 

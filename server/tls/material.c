@@ -1,5 +1,6 @@
 #include "tls/material.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -23,7 +24,7 @@ static struct nj_span *collect_certs(const struct nj_pem *pem, size_t *n_out)
     return certs;
 }
 
-static int load_certs(struct nj_tls_material *m, const char *path, struct nj_error *err)
+static int load_certs(struct nj_tls_pair *m, const char *path, struct nj_error *err)
 {
     size_t n = 0;
     int rc = nj_pem_load_file(&m->cert_pem, path, NJ_PEM_MAX_FILE, err);
@@ -37,7 +38,7 @@ static int load_certs(struct nj_tls_material *m, const char *path, struct nj_err
 }
 
 /* Only the types are compared here; that key and leaf belong together the provider proves. */
-static int check_pair(struct nj_tls_material *m, struct nj_error *err)
+static int check_pair(struct nj_tls_pair *m, struct nj_error *err)
 {
     struct nj_cert leaf;
     enum nj_key_type type = NJ_KEY_OTHER;
@@ -60,13 +61,14 @@ static int check_pair(struct nj_tls_material *m, struct nj_error *err)
     return text != NULL ? NJ_E_INVALID : NJ_OK;
 }
 
-static int load_pair(struct nj_tls_material *m, const struct nj_tls_block *block,
+static int load_pair(struct nj_tls_pair *m, const char *cert_file, const char *key_file,
                      struct nj_error *err)
 {
     const struct nj_pem_block *key = NULL;
-    int rc = load_certs(m, block->cert_file, err);
+    m->label = nj_strdup(cert_file);
+    int rc = load_certs(m, cert_file, err);
     if (rc == NJ_OK) {
-        rc = nj_pem_load_file(&m->key_pem, block->key_file, NJ_PEM_MAX_FILE, err);
+        rc = nj_pem_load_file(&m->key_pem, key_file, NJ_PEM_MAX_FILE, err);
     }
     if (rc == NJ_OK) {
         rc = nj_pem_find_key(&m->key_pem, &key, err);
@@ -75,8 +77,32 @@ static int load_pair(struct nj_tls_material *m, const struct nj_tls_block *block
         m->key = nj_pem_der(key);
         rc = check_pair(m, err);
     }
-    if (rc < 0) {
-        nj_error_prefix(err, PAIR_ERROR);
+    return rc;
+}
+
+void nj_tls_pair_prefix(const struct nj_tls_block *block, size_t index, struct nj_error *err)
+{
+    char prefix[sizeof(PAIR_ERROR) + 48] = PAIR_ERROR;
+    if (block->certs_n > 0) {
+        (void) snprintf(prefix, sizeof(prefix), PAIR_ERROR " %zu/%zu", index + 1, block->certs_n);
+    }
+    nj_error_prefix(err, prefix);
+}
+
+static int load_pairs(struct nj_tls_material *m, const struct nj_tls_block *block,
+                      struct nj_error *err)
+{
+    const struct nj_cert_files one = { block->cert_file, block->key_file };
+    const struct nj_cert_files *files = block->certs_n > 0 ? block->certs : &one;
+    size_t n = block->certs_n > 0 ? block->certs_n : block->cert_file != NULL ? 1 : 0;
+    int rc = NJ_OK;
+    m->pairs = nj_calloc(n, sizeof(*m->pairs));
+    for (size_t i = 0; i < n && rc == NJ_OK; i++) {
+        m->pairs_n = i + 1;
+        rc = load_pair(&m->pairs[i], files[i].cert_file, files[i].key_file, err);
+        if (rc < 0) {
+            nj_tls_pair_prefix(block, i, err);
+        }
     }
     return rc;
 }
@@ -86,6 +112,7 @@ static int load_anchors(struct nj_tls_material *m, const char *path, struct nj_e
 {
     struct nj_cert cert;
     size_t n = 0;
+    m->anchors_label = nj_strdup(path);
     int rc = nj_pem_load_file(&m->ca_pem, path, NJ_PEM_MAX_BUNDLE, err);
     if (rc < 0) {
         return rc;
@@ -109,7 +136,7 @@ static int load(struct nj_tls_material *m, const struct nj_tls_block *block, str
     if (block->cert_file == NULL && block->key_file != NULL) {
         return nj_error_set(err, NJ_E_INVALID, "missing 'cert_file' in TLS configuration");
     }
-    int rc = block->cert_file != NULL ? load_pair(m, block, err) : NJ_OK;
+    int rc = load_pairs(m, block, err);
     if (rc == NJ_OK && block->ca_file != NULL) {
         rc = load_anchors(m, block->ca_file, err);
     }
@@ -127,12 +154,22 @@ int nj_tls_material_load(struct nj_tls_material *material, const struct nj_tls_b
     return rc;
 }
 
+static void pair_fini(struct nj_tls_pair *pair)
+{
+    nj_dealloc(pair->certs);
+    nj_dealloc(pair->label);
+    nj_pem_fini(&pair->cert_pem); /* may hold the key as well */
+    nj_pem_fini(&pair->key_pem);
+}
+
 void nj_tls_material_fini(struct nj_tls_material *material)
 {
-    nj_dealloc(material->certs);
+    for (size_t i = 0; i < material->pairs_n; i++) {
+        pair_fini(&material->pairs[i]);
+    }
+    nj_dealloc(material->pairs);
     nj_dealloc(material->anchors);
-    nj_pem_fini(&material->cert_pem); /* may hold the key as well */
-    nj_pem_fini(&material->key_pem);
+    nj_dealloc(material->anchors_label);
     nj_pem_fini(&material->ca_pem);
     *material = (struct nj_tls_material){ 0 };
 }

@@ -25,7 +25,7 @@ struct nj_tls_block {
     char *cert_file;  /* NULL with key_file NULL: no certificate */
     char *key_file;
     char *ca_file;    /* NULL: system trust */
-    struct nj_cert_files *certs; /* `certs`, instead of cert_file; refused at start for now */
+    struct nj_cert_files *certs; /* `certs`, instead of cert_file */
     size_t certs_n;
     bool verify;                 /* verify_and_map and verify_known_urls imply it */
     bool verify_known_urls;      /* verify_cert_and_check_known_urls: routes and gateways only */
@@ -43,7 +43,7 @@ struct nj_tls_block {
     size_t pinned_n;
     enum nj_tls_first first;
     int64_t first_delay_ns;
-    int64_t rate_limit;          /* connection_rate_limit; 0 = off; refused at start for now */
+    int64_t rate_limit;          /* connection_rate_limit; 0 and less: off */
     /* where the block stands, for start-phase messages; file NULL when from flags */
     char *file;
     uint32_t line, col;

@@ -420,7 +420,6 @@ static const struct {
     { "max_memory: 1g", "a.conf:1:0: \"max_memory\" " },
     { "ocsp: true", "a.conf:1:0: \"ocsp\" " },
     { "tls { verify_and_map: true }", "a.conf:1:0: \"tls\" asks for verify_and_map" },
-    { "tls { connection_rate_limit: 5 }", "a.conf:1:0: \"tls\" has connection_rate_limit" },
     { "jetstream: enabled", "JetStream is configured but not supported by this server" },
     { "mqtt { port: 1883 }", "MQTT is configured but not supported by this server" },
 };

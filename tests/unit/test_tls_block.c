@@ -18,7 +18,8 @@ struct nj_tls_ctx {
     int refs;
 };
 
-static struct nj_tls_ctx the_ctx;
+static struct nj_tls_ctx the_ctx; /* all that were made: they are only counted */
+static int built;
 
 /* What ctx_new saw. */
 static struct {
@@ -30,6 +31,7 @@ static struct {
     size_t first_cert_len;
     size_t key_len;
     char label[256];
+    char anchors_label[512];
     bool had_secret;
 } seen;
 
@@ -68,12 +70,22 @@ static int mock_ctx_new(const struct nj_tls_settings *settings, struct nj_tls_ct
     memcpy(seen.suites, settings->suites, settings->suites_n * sizeof(uint16_t));
     memcpy(seen.groups, settings->groups, settings->groups_n * sizeof(uint16_t));
     seen.had_secret = settings->ticket_secret != NULL;
+    if (settings->anchors_label != NULL) {
+        (void) snprintf(seen.anchors_label, sizeof(seen.anchors_label), "%s",
+                        settings->anchors_label);
+    }
     if (settings->identities_n > 0) {
         note_identity(settings->identities[0]);
     }
-    the_ctx.refs = 1;
+    the_ctx.refs++;
+    built++;
     *ctx_out = &the_ctx;
     return NJ_OK;
+}
+
+static void mock_ctx_ref(struct nj_tls_ctx *ctx)
+{
+    ctx->refs++;
 }
 
 static void mock_ctx_unref(struct nj_tls_ctx *ctx)
@@ -86,6 +98,7 @@ static const struct nj_tls_provider mock = {
     .about = mock_about_fn,
     .caps = mock_caps_fn,
     .ctx_new = mock_ctx_new,
+    .ctx_ref = mock_ctx_ref,
     .ctx_unref = mock_ctx_unref,
 };
 
@@ -124,6 +137,7 @@ static void setup(void)
         .groups_n = COUNT(classic_groups),
     };
     mock_caps = NJ_TLS_CAP_TLS12 | NJ_TLS_CAP_TLS13;
+    the_ctx.refs = built = 0;
     role = NJ_TLS_ROLE_ACCEPT;
     refusal = (struct nj_error) NJ_ERROR_INIT;
     err = (struct nj_error) NJ_ERROR_INIT;
@@ -304,6 +318,64 @@ START_TEST(what_the_provider_says_about_a_pair_gets_its_context)
 }
 END_TEST
 
+/* ---- several pairs --------------------------------------------------------------------------- */
+
+static struct nj_cert_files listed_pairs[3];
+
+static void with_pairs(const char *const (*names)[2], size_t n)
+{
+    for (size_t i = 0; i < block.certs_n; i++) {
+        nj_dealloc(listed_pairs[i].cert_file);
+        nj_dealloc(listed_pairs[i].key_file);
+    }
+    for (size_t i = 0; i < n; i++) {
+        listed_pairs[i].cert_file = nj_strdup(certs_path(names[i][0]));
+        listed_pairs[i].key_file = nj_strdup(certs_path(names[i][1]));
+    }
+    block.certs = listed_pairs;
+    block.certs_n = n;
+}
+
+START_TEST(each_pair_of_certs_gets_a_context)
+{
+    static const char *const pairs[][2] = { { "leaf-dns.pem", "leaf-p256.key" },
+                                            { "leaf-rsa2048.pem", "leaf-rsa2048.key" } };
+    with_pairs(pairs, 2);
+
+    make_well();
+
+    ck_assert_int_eq(built, 2);
+    ck_assert_int_eq(the_ctx.refs, 2);
+    ck_assert_str_eq(seen.label, listed_pairs[1].cert_file);
+    ck_assert_int_eq(made->not_after_s, INT64_C(2524607999)); /* of the first one */
+    struct nj_tls_ctx *ctx = nj_tls_setup_pick(made, NULL);
+    ck_assert_int_eq(the_ctx.refs, 3);
+    mock_ctx_unref(ctx);
+    nj_tls_setup_unref(&made);
+    ck_assert_int_eq(the_ctx.refs, 0);
+    with_pairs(pairs, 0);
+}
+END_TEST
+
+START_TEST(a_bad_pair_of_certs_is_named_by_its_place)
+{
+    static const char *const pairs[][2] = { { "leaf-dns.pem", "leaf-p256.key" },
+                                            { "leaf-rsa2048.pem", "leaf-p256.key" },
+                                            { "leaf-p384.pem", "leaf-p384.key" } };
+    with_pairs(pairs, 3);
+    assert_refused("error parsing X509 certificate/key pair 2/3: tls: private key type does not "
+                   "match public key type");
+    ck_assert_int_eq(built, 0);
+
+    with_pairs(pairs, 1);
+    (void) nj_error_set(&refusal, NJ_E_INVALID, "tls: private key does not match public key");
+    refusal.cls = NJ_CLASS_KEY_MISMATCH;
+    assert_refused("error parsing X509 certificate/key pair 1/1: tls: private key does not match "
+                   "public key");
+    with_pairs(pairs, 0);
+}
+END_TEST
+
 START_TEST(anchors_come_from_the_ca_file_alone)
 {
     with_ca("anchors-mixed.pem");
@@ -313,7 +385,7 @@ START_TEST(anchors_come_from_the_ca_file_alone)
     ck_assert_uint_eq(seen.settings.anchors_n, 4); /* the unreadable one is left out */
     ck_assert_uint_eq(made->policy.anchors_n, 4);
     ck_assert_uint_eq(seen.settings.system_trust, 0);
-    ck_assert_str_eq(seen.settings.anchors_label, block.ca_file);
+    ck_assert_str_eq(seen.anchors_label, block.ca_file);
 }
 END_TEST
 
@@ -539,6 +611,8 @@ int main(void)
     tcase_add_test(tc, a_bad_pair_is_refused_in_the_words_of_the_reference);
     tcase_add_test(tc, missing_files_are_refused_in_the_words_of_the_reference);
     tcase_add_test(tc, what_the_provider_says_about_a_pair_gets_its_context);
+    tcase_add_test(tc, each_pair_of_certs_gets_a_context);
+    tcase_add_test(tc, a_bad_pair_of_certs_is_named_by_its_place);
     tcase_add_test(tc, anchors_come_from_the_ca_file_alone);
     tcase_add_test(tc, a_ca_file_without_certificates_is_refused);
     tcase_add_test(tc, without_a_ca_file_verification_uses_the_systems_store);

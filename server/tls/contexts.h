@@ -1,0 +1,43 @@
+/*
+ * contexts.h: the contexts of one `tls` block, one for each of its certificates.
+ *
+ * All of them have the same settings and the same ticket secret, so a session that began with one
+ * certificate can be resumed with another.  The set is made as a whole; renewing puts a new one in
+ * its place while handshakes go on: a context lives as long as its last session.
+ */
+#ifndef NJ_TLS_CONTEXTS_H
+#define NJ_TLS_CONTEXTS_H
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "natterjack/tls.h"
+
+struct nj_hello;
+struct nj_tls_contexts;
+struct nj_tls_material;
+
+struct nj_tls_contexts_args {
+    const struct nj_tls_provider *provider;
+    /* Everything but identities, anchors and tickets.  The arrays and strings in it must live as
+     * long as the contexts. */
+    const struct nj_tls_settings *settings;
+    struct nj_tls_material *material; /* taken over, also on failure; zeroed */
+    bool tickets;                     /* make a secret */
+};
+
+/*
+ * Build them.  On failure *bad_out is the place of the pair that could not be used, in the order
+ * of the material.
+ */
+int nj_tls_contexts_new(const struct nj_tls_contexts_args *args,
+                        struct nj_tls_contexts **contexts_out, size_t *bad_out,
+                        struct nj_error *err);
+void nj_tls_contexts_free(struct nj_tls_contexts **cp);
+
+/*
+ * Any thread.  The context for this hello (NULL: none that could be read came), counted for the
+ * caller.
+ */
+struct nj_tls_ctx *nj_tls_contexts_pick(struct nj_tls_contexts *c, const struct nj_hello *hello);
+
+#endif
