@@ -97,6 +97,9 @@ void nj_client_close(struct nj_client *c, enum nj_close_reason reason)
     nj_client_stop_wait(c);
     nj_timer_stop(&c->conn.worker->timers, &c->ping_timer);
     nj_client_debug(c, "Client connection closed: %s", words->reason);
+    /* Now, not when the last byte is out: a request must not count as delivered to who has left. */
+    c->subs_at_close = c->subs.count;
+    nj_client_drop_subs(c);
     if (words->flush) {
         nj_conn_close_flushed(&c->conn);
     } else {

@@ -70,6 +70,7 @@ struct nj_client {
     uint8_t sniff[8];
 
     struct nj_sub_table subs;
+    uint32_t subs_at_close;           /* how many there were */
     struct nj_sub *done_subs;         /* their maximum was reached; removed after the messages */
     struct nj_client *next_with_done; /* worker's list of clients that have some */
 

@@ -93,7 +93,7 @@ static void fill(struct nj_closed *e, struct nj_client *c)
                              .in_bytes = c->in_bytes,
                              .out_msgs = c->out_msgs,
                              .out_bytes = c->out_bytes,
-                             .subs = c->subs.count,
+                             .subs = c->subs_at_close,
                              .tls_version = c->tls_version,
                              .tls_suite = c->tls_suite,
                              .tls_first = c->tls_first };

@@ -1,6 +1,8 @@
 """503 for a request that reaches nobody, and only then."""
 import pytest
 
+import wire
+
 pytestmark = [pytest.mark.quick]
 
 
@@ -157,3 +159,21 @@ def test_exhausted_queue_members(plain):
     assert got == answer(b"r", 9, b"qs") * 3
     assert a.flush() == b"MSG qs 1 r 0\r\n\r\n" * 2
     assert b.flush() == b"MSG qs 1 r 0\r\n\r\n" * 3
+
+
+def test_responder_that_is_being_closed_and_does_not_read(plain):
+    """It has left, although its last bytes wait for it until the write deadline."""
+    leaving, pub, w = plain.client(rcvbuf=4096), plain.client(), asker(plain)
+    leaving.sub("svc.leaving", 1)
+    leaving.sub("fill.leaving", 2)
+    leaving.ping()
+    pub.send((b"PUB fill.leaving 65536\r\n" + b"x" * 65536 + b"\r\n") * 128)
+    pub.ping()
+    leaving.send(b"NONSENSE\r\n")
+    w.send(b"SUB r 9\r\n")
+
+    def asked():
+        w.send(b"PUB svc.leaving r 0\r\n\r\n")
+        return w.flush() == answer(b"r", 9, b"svc.leaving")
+
+    wire.until("503", asked, timeout=5)
