@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/random.h"
 #include "ops/cli.h"
 #include "ops/help.h"
 #include "ops/options.h"
 #include "ops/server.h"
 #include "plugin/list.h"
 #include "plugin/registry.h"
+#include "tls/fips.h"
 
 /* Plug-ins are loaded once, with the first options that are known. */
 static struct nj_registry *registry;
@@ -17,10 +19,18 @@ static const char *program;
 
 static int open_registry(const struct nj_options *o, struct nj_error *err)
 {
+    if (o->require_fips) {
+        nj_fips_require(o->require_fips_at);
+    }
     if (registry != NULL) {
         return NJ_OK;
     }
-    return nj_registry_open((const char *const *) o->plugin_dirs, o->plugin_dirs_n, &registry, err);
+    int rc =
+        nj_registry_open((const char *const *) o->plugin_dirs, o->plugin_dirs_n, &registry, err);
+    if (rc == NJ_OK) {
+        nj_registry_set_gate(registry, nj_fips_check_provider);
+    }
+    return rc;
 }
 
 /* Why the digest could not be taken: it names the missing plug-in. */
@@ -70,6 +80,20 @@ static int check_tls(const struct nj_options *o, struct nj_error *err)
     return rc != NJ_OK ? rc : nj_server_check_tls(o, registry, err);
 }
 
+/* A plug-in that does not come up has no module to speak of; in a FIPS build that is a failure. */
+static const char *fips_label(const struct nj_options *o)
+{
+    const struct nj_tls_provider *p = NULL;
+    if (registry == NULL && nj_registry_open((const char *const *) o->plugin_dirs, o->plugin_dirs_n,
+                                             &registry, NULL) < 0) {
+        registry = NULL;
+    }
+    if (registry == NULL || nj_registry_tls(registry, o->tls_provider, &p, NULL) != NJ_OK) {
+        return nj_fips_built_in() ? "fips-build, FAILED" : "none";
+    }
+    return nj_fips_label(p);
+}
+
 static int list_plugins(const struct nj_options *o)
 {
     struct nj_error err = NJ_ERROR_INIT;
@@ -82,10 +106,29 @@ static int list_plugins(const struct nj_options *o)
     return 0;
 }
 
+/* Under require_fips identities and seeds come from the module, like the keys of sessions. */
+static int choose_random(const struct nj_options *o, struct nj_error *err)
+{
+    const struct nj_tls_provider *p = NULL;
+    int rc = open_registry(o, err);
+    if (rc != NJ_OK || !nj_fips_required()) {
+        return rc;
+    }
+    rc = nj_registry_tls(registry, o->tls_provider, &p, err);
+    if (rc == NJ_OK && p->crypto->random == NULL) {
+        rc = nj_error_set(err, NJ_E_UNSUPPORTED, "tls provider \"%s\" has no random bytes to give",
+                          nj_registry_tls_name(registry, p));
+    }
+    if (rc == NJ_OK) {
+        nj_random_use(p->crypto->random);
+    }
+    return rc;
+}
+
 static int run_server(const struct nj_options *o)
 {
     struct nj_error err = NJ_ERROR_INIT;
-    if (open_registry(o, &err) != NJ_OK) {
+    if (choose_random(o, &err) != NJ_OK) {
         (void) fprintf(stderr, "%s: %s\n", program, err.text);
         return 1;
     }
@@ -96,6 +139,7 @@ int main(int argc, char **argv)
 {
     static const struct nj_cli_hooks hooks = { .load_options = load_options,
                                                .check_tls = check_tls,
+                                               .fips_label = fips_label,
                                                .list_plugins = list_plugins,
                                                .run_server = run_server };
     program = nj_program_name(argv[0]);

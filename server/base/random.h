@@ -4,8 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* getrandom(2); any thread; ends the process when the system has none. */
+/*
+ * getrandom(2), or what nj_random_use() put in its place; any thread.  Ends the process when there
+ * is none: a guessable identity or seed is worse than no server.
+ */
 void nj_random(void *out, size_t len);
+
+/* Main thread, before others start.  `source` gives 0 or negative; NULL: getrandom again. */
+void nj_random_use(int (*source)(uint8_t *out, size_t len));
 
 /* xorshift for choices that nobody may need to guess (queue members).  `state` belongs to one
  * thread and is never 0. */

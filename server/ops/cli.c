@@ -17,6 +17,7 @@
 #include "ops/help.h"
 #include "ops/options.h"
 #include "ops/signal_cmd.h"
+#include "ops/startlog.h"
 
 /* A step either ends the run with an exit status or lets the next one have its turn. */
 #define GO_ON (-1)
@@ -36,9 +37,14 @@ static int fail(const struct cli *c, const char *text)
 
 /* --- what needs no configuration --- */
 
-static int print_version(const struct cli *c)
+static int print_version(struct cli *c)
 {
-    nj_version_print(stdout, c->program);
+    struct nj_error err = NJ_ERROR_INIT;
+    const char *label = NULL;
+    if (c->hooks->fips_label != NULL && nj_flags_apply_own(&c->flags, &c->options, &err) == NJ_OK) {
+        label = c->hooks->fips_label(&c->options);
+    }
+    nj_version_print(stdout, c->program, label);
     return 0;
 }
 
@@ -48,7 +54,7 @@ static int print_help(const struct cli *c)
     return 0;
 }
 
-static int do_word(const struct cli *c)
+static int do_word(struct cli *c)
 {
     char text[256];
     const char *word = c->flags.word;
@@ -68,7 +74,7 @@ static int do_word(const struct cli *c)
 }
 
 /* The flags that print something, or talk to another process, and end. */
-static int do_simple(const struct cli *c)
+static int do_simple(struct cli *c)
 {
     if (nj_flags_on(&c->flags, NJ_FLAG_VERSION)) {
         return print_version(c);
@@ -194,6 +200,19 @@ static int refuse_unserved(const struct cli *c)
     return status;
 }
 
+/* Those of the file have been judged where they stand. */
+static int check_flag_secrets(const struct nj_options *o, struct nj_error *err)
+{
+    bool pass = o->pass != NULL && !nj_password_is_plain(o->pass);
+    bool token = o->token != NULL && !nj_password_is_plain(o->token);
+    if (!o->require_fips || (!pass && !token)) {
+        return NJ_OK;
+    }
+    return nj_error_set(err, NJ_E_UNSUPPORTED,
+                        "flag %s has a bcrypt hash, which is not allowed under require_fips",
+                        pass ? "--pass" : "--auth");
+}
+
 int nj_cli_check_start(const struct nj_options *o, struct nj_error *err)
 {
     char grace[40], duration[40];
@@ -212,7 +231,7 @@ int nj_cli_check_start(const struct nj_options *o, struct nj_error *err)
     if (o->server_name != NULL && strchr(o->server_name, ' ') != NULL) {
         return nj_error_set(err, NJ_E_INVALID, "server name cannot contain spaces");
     }
-    return NJ_OK;
+    return check_flag_secrets(o, err);
 }
 
 static int open_log(const struct nj_options *o)

@@ -23,6 +23,9 @@ struct nj_cli_hooks {
      */
     int (*check_tls)(const struct nj_options *o, struct nj_error *err);
 
+    /* The label of the default provider's FIPS module, for --version.  Static; NULL: not asked. */
+    const char *(*fips_label)(const struct nj_options *o);
+
     /* Print the listing to standard output; returns the exit status. */
     int (*list_plugins)(const struct nj_options *o);
 

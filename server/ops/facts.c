@@ -21,6 +21,7 @@
 #include "tls/block.h"
 #include "tls/cert.h"
 #include "tls/dn.h"
+#include "tls/fips.h"
 #include "tls/names.h"
 
 #define PEER_CERTS_MOST 16
@@ -122,6 +123,9 @@ static void varz(void *user, struct nj_varz_facts *v)
     v->stale.clients = (uint64_t) v->stale_connections;
     v->subscriptions = nj_index_count(hub->global->index);
     v->system_account = "$SYS";
+    v->own_version = hub->own_version;
+    v->fips = f->c.provider != NULL ? nj_fips_label(f->c.provider) : NULL;
+    v->require_fips = f->c.options->require_fips;
     add_tls(hub->serving, v);
     add_traffic(hub, v);
 }

@@ -11,12 +11,14 @@
 
 struct nj_hub;
 struct nj_options;
+struct nj_tls_provider;
 
 struct nj_facts; /* `user` of nj_facts_source */
 
 struct nj_facts_config {
     struct nj_hub *hub;
     const struct nj_options *options;
+    const struct nj_tls_provider *provider; /* asked for the label of its module; NULL: none */
     int64_t start_ns;
     int client_port;
     int http_port;

@@ -185,7 +185,7 @@ void nj_help_tls_print(FILE *out)
     (void) fputs(tls_tail, out);
 }
 
-void nj_version_print(FILE *out, const char *program)
+void nj_version_print(FILE *out, const char *program, const char *fips)
 {
     if (strcmp(program, NJ_REFERENCE_PROGRAM) == 0) {
         (void) fprintf(out, "%s: v%s\n%s: v%s\n", NJ_REFERENCE_PROGRAM, NJ_REFERENCE_VERSION,
@@ -193,5 +193,8 @@ void nj_version_print(FILE *out, const char *program)
     } else {
         (void) fprintf(out, "%s: v%s\n%s: v%s\n", NJ_PROGRAM, NJ_VERSION, NJ_REFERENCE_PROGRAM,
                        NJ_REFERENCE_VERSION);
+    }
+    if (fips != NULL) {
+        (void) fprintf(out, "fips: %s\n", fips);
     }
 }

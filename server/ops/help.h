@@ -13,9 +13,9 @@ void nj_help_print(FILE *out, const char *program);
 void nj_help_tls_print(FILE *out);
 
 /*
- * Two lines, ours and the reference's.  The name we run under comes first, since tools compare the
- * whole first line.
+ * Ours and the reference's, then the label of the FIPS module (NULL: not asked for, no line).  The
+ * name we run under comes first, since tools compare the whole first line.
  */
-void nj_version_print(FILE *out, const char *program);
+void nj_version_print(FILE *out, const char *program, const char *fips);
 
 #endif

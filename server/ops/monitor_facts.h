@@ -68,6 +68,10 @@ struct nj_varz_facts {
     uint64_t pinned_account_fails;
     struct nj_kind_counts slow, stale;
     int64_t tls_cert_not_after_ns;
+    /* our own, in an object of its own */
+    const char *own_version;
+    const char *fips; /* label of the provider's module, "none" without one */
+    bool require_fips;
 };
 
 /* ---- /connz ---------------------------------------------------------------------------------- */

@@ -151,6 +151,16 @@ static void put_rest(struct nj_json *j, const struct nj_varz_facts *f,
     nj_json_opt_time(j, "tls_cert_not_after", f->tls_cert_not_after_ns);
 }
 
+/* What the reference has no word for. */
+static void put_own(struct nj_json *j, const struct nj_varz_facts *f)
+{
+    nj_json_object(j, "natterjack");
+    nj_json_opt_str(j, "version", f->own_version);
+    nj_json_str(j, "fips", f->fips != NULL ? f->fips : "none");
+    nj_json_bool(j, "require_fips", f->require_fips);
+    nj_json_end(j);
+}
+
 int nj_varz_print(struct nj_buf *out, const struct nj_varz_facts *f, const struct nj_procstat *proc,
                   const struct nj_request_count *counts, size_t counts_n, int64_t now_ns)
 {
@@ -162,6 +172,7 @@ int nj_varz_print(struct nj_buf *out, const struct nj_varz_facts *f, const struc
     put_process(&j, f, proc, now_ns);
     put_traffic(&j, f);
     put_rest(&j, f, counts, counts_n);
+    put_own(&j, f);
     nj_json_end(&j);
     return nj_json_finish(&j);
 }

@@ -114,6 +114,22 @@ void nj_tls_block_free(struct nj_tls_block *b);
 /* A public nkey of the kind whose letter is `letter` (U, A, O, X, N, C); '*': of any kind. */
 bool nj_nkey_is_public(const char *text, char letter);
 
+/*
+ * Under require_fips: is what stands there allowed?  False after an error, by name and place;
+ * always true without the option.
+ *   password  not a bcrypt hash (`secret` may be NULL); a token likewise
+ *   feature   whose primitive no module is sure to have: "nkey", "needs Ed25519"
+ *   option    at the top level, likewise
+ */
+bool nj_reader_fips_option(struct nj_option_reader *r, const struct nj_option *opt,
+                           const struct nj_conf_member *m);
+bool nj_reader_fips_password(struct nj_option_reader *r, const struct nj_conf_value *at,
+                             const char *secret);
+bool nj_reader_fips_feature(struct nj_option_reader *r, const struct nj_conf_value *at,
+                            const char *name, const char *why);
+bool nj_reader_fips_suite(struct nj_option_reader *r, const struct nj_conf_value *at, uint16_t id);
+bool nj_reader_fips_group(struct nj_option_reader *r, const struct nj_conf_value *at, uint16_t id);
+
 /* Permissions; checked, not kept. */
 void nj_reader_permissions(struct nj_option_reader *r, const struct nj_conf_value *v);
 
@@ -162,6 +178,8 @@ void nj_set_plugin_dirs(struct nj_option_reader *, const struct nj_option *,
                         const struct nj_conf_member *);
 void nj_set_workers(struct nj_option_reader *, const struct nj_option *,
                     const struct nj_conf_member *);
+void nj_set_require_fips(struct nj_option_reader *, const struct nj_option *,
+                         const struct nj_conf_member *);
 void nj_set_tls(struct nj_option_reader *, const struct nj_option *, const struct nj_conf_member *);
 void nj_set_authorization(struct nj_option_reader *, const struct nj_option *,
                           const struct nj_conf_member *);

@@ -213,6 +213,9 @@ static const struct nj_option table[] = {
       "is not served yet; remove it" },
     { "core_dumps", NO_ALIAS, NJ_OPTION_BOOL, NJ_RELOAD_NO, "false", NULL,
       "allow core dumps, which hold keys", AT(core_dumps), NULL, NULL },
+    { "require_fips", NO_ALIAS, NJ_OPTION_BOOL, NJ_RELOAD_NO, "false", NULL,
+      "run on a FIPS module only and refuse what it does not stand for; always in a build with "
+      "--enable-fips", AT(require_fips), nj_set_require_fips, NULL },
     { "ignore_unsupported", NO_ALIAS, NJ_OPTION_BOOL, NJ_RELOAD_NO, "false", NULL,
       "JetStream and MQTT blocks become a warning", AT(ignore_unsupported), NULL, NULL },
 };

@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "ops/option_reader.h"
 #include "ops/option_table.h"
+#include "tls/fips.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -35,6 +36,7 @@ void nj_options_init(struct nj_options *o)
         .http_base_path = nj_strdup("/"),
     };
     nj_tls_block_init(&o->tls);
+    o->require_fips = nj_fips_built_in();
 }
 
 static void drop_secret(char **s)
@@ -64,6 +66,7 @@ void nj_options_free(struct nj_options *o)
     nj_dealloc(o->http_base_path);
     nj_tls_block_free(&o->tls);
     nj_dealloc(o->tls_provider);
+    nj_dealloc(o->require_fips_at);
     nj_texts_free(&o->plugin_dirs, &o->plugin_dirs_n);
     nj_texts_free(&o->unserved, &o->unserved_n);
     nj_texts_free(&o->ignored, &o->ignored_n);
@@ -125,12 +128,26 @@ static void set_by_type(struct nj_option_reader *r, const struct nj_option *opt,
 
 /* ---- a file --------------------------------------------------------------------------------- */
 
+/* Read before all others: they decide where the digest comes from, and what others may say. */
+static bool comes_first(const struct nj_option *opt)
+{
+    static const char *const names[] = { "require_fips", "tls_provider", "plugin_dirs" };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (opt != NULL && strcmp(opt->name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void read_member(struct nj_option_reader *r, const struct nj_conf_member *m)
 {
     const struct nj_option *opt = nj_option_find(m->key);
     r->option = &m->value;
     if (opt == NULL) {
         nj_reader_unknown(r, m);
+    } else if (!nj_reader_fips_option(r, opt, m)) {
+        return;
     } else if (opt->set != NULL) {
         opt->set(r, opt, m);
     } else {
@@ -151,6 +168,16 @@ static void judge_unsupported(struct nj_option_reader *r)
     }
 }
 
+static void read_first(struct nj_option_reader *r, const struct nj_conf_value *root)
+{
+    const struct nj_conf_map *map = root->as.map;
+    for (size_t i = 0; i < map->count; i++) {
+        if (comes_first(nj_option_find(map->members[i].key))) {
+            read_member(r, &map->members[i]);
+        }
+    }
+}
+
 static void read_tree(struct nj_option_reader *r, const char *path,
                       const struct nj_conf_value *root)
 {
@@ -159,7 +186,9 @@ static void read_tree(struct nj_option_reader *r, const char *path,
         (void) nj_buf_printf(&r->warnings, "%s: config has no values or is empty\n", path);
     }
     for (size_t i = 0; i < map->count; i++) {
-        read_member(r, &map->members[i]);
+        if (!comes_first(nj_option_find(map->members[i].key))) {
+            read_member(r, &map->members[i]);
+        }
     }
     judge_unsupported(r);
     if (r->o->port == 0) {
@@ -201,7 +230,10 @@ int nj_options_load(const char *path, const struct nj_options_hooks *hooks,
     nj_buf_init(&r.errors, SIZE_MAX);
     nj_text_set(&o_out->config_file, path);
     int rc = nj_conf_parse_file(path, &conf, messages_out);
-    rc = rc == NJ_OK ? take_digest(r.hooks, conf, o_out, messages_out) : rc;
+    if (rc == NJ_OK) {
+        read_first(&r, nj_conf_root(conf));
+        rc = take_digest(r.hooks, conf, o_out, messages_out);
+    }
     if (rc == NJ_OK) {
         read_tree(&r, path, nj_conf_root(conf));
         (void) nj_buf_append(messages_out, r.warnings.ptr, r.warnings.len);

@@ -78,6 +78,8 @@ struct nj_options {
     int64_t max_memory; /* 0 off; refused at start until it is served */
     bool core_dumps;
     bool ignore_unsupported;
+    bool require_fips;      /* always in a build with --enable-fips */
+    char *require_fips_at;  /* "FILE:L:C" of the option; NULL without it */
 
     /* Blocks and options that are known but not served yet and were found in the file or among
      * the flags: each is a whole sentence for the start to refuse with, in order. */

@@ -32,6 +32,9 @@ static void read_callout(struct nj_option_reader *r, const struct nj_conf_member
         nj_reader_expected(r, &m->value, "authorization callout to be a map/struct");
         return;
     }
+    if (!nj_reader_fips_feature(r, &m->value, m->key, "needs Ed25519 signatures")) {
+        return;
+    }
     nj_reader_unserved(r, m, "is not served yet; use a user or a token");
 }
 
@@ -50,8 +53,10 @@ static void read_member(struct nj_option_reader *r, const struct nj_conf_member 
         (void) nj_reader_string(r, &m->value, &o->user);
     } else if (nj_key_among(m, pass)) {
         (void) nj_reader_string(r, &m->value, &o->pass);
+        (void) nj_reader_fips_password(r, &m->value, o->pass);
     } else if (nj_key_is(m, "token")) {
         (void) nj_reader_string(r, &m->value, &o->token);
+        (void) nj_reader_fips_password(r, &m->value, o->token);
     } else if (nj_key_is(m, "timeout")) {
         read_timeout(r, m);
     } else if (nj_key_is(m, "users")) {

@@ -227,6 +227,9 @@ static bool read_suites(struct tls_reader *t, const struct nj_conf_member *m)
         if (suite == NULL) {
             return FAIL(t, v, "unrecognized cipher %s", v->as.str.ptr);
         }
+        if (!nj_reader_fips_suite(t->r, v, suite->id)) {
+            return false;
+        }
         b->suites[b->suites_n++] = suite->id;
     }
     return true;
@@ -253,6 +256,9 @@ static bool read_groups(struct tls_reader *t, const struct nj_conf_member *m)
         const struct nj_tls_group *group = nj_tls_group_by_name(v->as.str.ptr);
         if (group == NULL) {
             return FAIL(t, v, "unrecognized curve preference %s", v->as.str.ptr);
+        }
+        if (!nj_reader_fips_group(t->r, v, group->id)) {
+            return false;
         }
         b->groups[b->groups_n++] = group->id;
     }

@@ -279,6 +279,9 @@ static bool read_user_member(struct nj_option_reader *r, const struct nj_conf_me
             return false;
         }
         *where = m->value.as.str.ptr;
+        return (where != &u->nkey ||
+                nj_reader_fips_feature(r, &m->value, m->key, "needs Ed25519")) &&
+               (where != &u->pass || nj_reader_fips_password(r, &m->value, u->pass));
     } else if (nj_key_among(m, permission_names)) {
         nj_reader_permissions(r, &m->value);
     } else if (nj_key_among(m, type_names)) {

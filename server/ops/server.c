@@ -30,6 +30,7 @@
 #include "peer/closed.h"
 #include "plugin/registry.h"
 #include "tls/block.h"
+#include "tls/fips.h"
 
 #define FIRST_CID 5 /* the reference's internal clients have the first four */
 
@@ -379,11 +380,33 @@ static void remove_ports(struct server *s)
 
 /* ---- start, run, stop ----------------------------------------------------------------------------------------- */
 
+/* That of clients, or the default one; NULL when there is none. */
+static const struct nj_tls_provider *main_provider(const struct server *s)
+{
+    const struct nj_tls_provider *p = NULL;
+    const char *name = s->o->tls.provider != NULL ? s->o->tls.provider : s->o->tls_provider;
+    return nj_registry_tls(s->reg, name, &p, NULL) == NJ_OK ? p : NULL;
+}
+
+static void log_begin(const struct server *s)
+{
+    struct nj_startlog lines = { .server_id = s->hub.server_id };
+    struct nj_tls_about about = { .size = sizeof(about) };
+    char library[96];
+    const struct nj_tls_provider *p = main_provider(s);
+    if (p != NULL) {
+        p->about(&about);
+        (void) snprintf(library, sizeof(library), "%s %s", about.lib_name, about.lib_version);
+        lines.library = library;
+        lines.fips = nj_fips_label(p);
+    }
+    nj_startlog_begin(s->o, &lines);
+}
+
 static int prepare(struct server *s)
 {
     struct nj_error err = NJ_ERROR_INIT;
-    struct nj_startlog lines = { .server_id = s->hub.server_id };
-    nj_startlog_begin(s->o, &lines);
+    log_begin(s);
     for (size_t i = 0; i < s->o->ignored_n; i++) {
         nj_log_warn("%s", s->o->ignored[i]);
     }
@@ -403,6 +426,7 @@ static int prepare(struct server *s)
     }
     struct nj_facts_config facts = { .hub = &s->hub,
                                      .options = s->o,
+                                     .provider = main_provider(s),
                                      .start_ns = s->start_ns,
                                      .http_port = s->o->http_port,
                                      .loop = &s->loop };

@@ -18,6 +18,18 @@ bool nj_password_is_plain(const char *v)
     return !hash;
 }
 
+/* For the start of a server that has nothing to do with FIPS it is no news. */
+static void log_module(const struct nj_options *o, const struct nj_startlog *s)
+{
+    const char *label = s->fips != NULL ? s->fips : "none";
+    if (!o->require_fips && strcmp(label, "none") == 0) {
+        nj_log_debug("  FIPS:     none");
+    } else {
+        nj_log_info("  FIPS:     %s; %s%s", label, s->library != NULL ? s->library : "no library",
+                    o->require_fips ? "; required" : "");
+    }
+}
+
 static void log_names(const struct nj_options *o, const struct nj_startlog *s)
 {
     nj_log_info("Starting nats-server");
@@ -25,6 +37,7 @@ static void log_names(const struct nj_options *o, const struct nj_startlog *s)
     nj_log_info("  Natterjack: %s", NJ_VERSION);
     nj_log_info("  Git:      %s", s->git_commit != NULL ? s->git_commit : "[not set]");
     nj_log_debug("  Compiler: %s", NJ_COMPILER);
+    log_module(o, s);
     if (s->cluster_name != NULL) {
         nj_log_info("  Cluster:  %s", s->cluster_name);
     }

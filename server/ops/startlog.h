@@ -11,6 +11,8 @@ struct nj_startlog {
     const char *server_id;    /* 56 characters */
     const char *cluster_name; /* NULL: not clustered */
     const char *git_commit;   /* 7 hex digits; NULL: "[not set]" */
+    const char *fips;         /* the provider's label of its module; NULL: "none" */
+    const char *library;      /* "wolfSSL 5.5.4"; NULL: no provider */
 };
 
 /*

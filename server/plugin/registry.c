@@ -34,6 +34,7 @@ struct nj_registry {
     size_t entries_n;
     size_t inits_n; /* how often a host table was given away */
     bool test_only; /* take providers that protect nothing */
+    nj_registry_gate_fn gate; /* main thread; NULL: none */
 };
 
 static const struct nj_tls_provider *tls_table(const struct nj_plugin_entry *e)
@@ -371,6 +372,11 @@ void nj_registry_log_refused(const struct nj_registry *reg)
     }
 }
 
+void nj_registry_set_gate(struct nj_registry *reg, nj_registry_gate_fn gate)
+{
+    reg->gate = gate;
+}
+
 /* ---- asking ----------------------------------------------------------------------------------- */
 
 static void put_dirs(const struct nj_registry *reg, struct nj_buf *b)
@@ -467,6 +473,9 @@ int nj_registry_tls(struct nj_registry *reg, const char *name,
     const struct nj_plugin_entry *e = NULL;
     int rc = name == NULL ? find_default(reg, &e, err)
                           : find_named(reg, NJ_PLUGIN_TLS, name, &e, err);
+    if (rc == NJ_OK && reg->gate != NULL) {
+        rc = reg->gate(tls_table(e), e->name, err);
+    }
     if (rc == NJ_OK) {
         *provider_out = tls_table(e);
     }

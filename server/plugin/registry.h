@@ -43,6 +43,15 @@ int nj_registry_open_only(const char *const *dirs, size_t dirs_n, struct nj_regi
 /* For tests: take providers that say NJ_TLS_CAP_TEST_ONLY too.  Before anything is loaded. */
 void nj_registry_take_test_only(struct nj_registry *reg);
 
+/*
+ * What a provider must have besides the ABI, asked each time that one is named by
+ * nj_registry_tls(): NJ_OK, or negative with a whole sentence.  It may change its mind while the
+ * process runs.  Main thread.
+ */
+typedef int (*nj_registry_gate_fn)(const struct nj_tls_provider *provider, const char *name,
+                                   struct nj_error *err);
+void nj_registry_set_gate(struct nj_registry *reg, nj_registry_gate_fn gate);
+
 /* The plug-ins' fini, after all other threads have ended.  The code stays loaded.  Sets NULL. */
 void nj_registry_close(struct nj_registry **regp);
 

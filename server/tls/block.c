@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "tls/contexts.h"
+#include "tls/fips.h"
 #include "tls/material.h"
 #include "tls/names.h"
 #include "tls/tls_block.h"
@@ -69,6 +70,9 @@ static int choose_versions(struct build *b)
 static bool suite_wanted(const struct build *b, const struct nj_tls_suite *suite)
 {
     const struct nj_tls_block *block = b->args->block;
+    if (nj_fips_required() && nj_fips_suite_fault(suite->id) != NULL) {
+        return false; /* named ones were refused when the option was read */
+    }
     if (suite->tls13) {
         return b->setup->offer.max_version >= NJ_TLS_1_3;
     }
@@ -123,7 +127,8 @@ static int choose_suites(struct build *b)
 static bool keep_group(struct build *b, uint16_t id)
 {
     struct nj_tls_settings *offer = &b->setup->offer;
-    if (!contains(b->about.groups, b->about.groups_n, id)) {
+    if (!contains(b->about.groups, b->about.groups_n, id) ||
+        (nj_fips_required() && nj_fips_group_fault(id) != NULL)) {
         return false;
     }
     if (!contains(b->groups, offer->groups_n, id)) {
@@ -138,7 +143,7 @@ static void choose_default_groups(struct build *b)
     const struct nj_tls_group *all = nj_tls_groups(&n);
     b->groups = nj_calloc(n, sizeof(*b->groups));
     for (size_t i = 0; i < n; i++) {
-        if (!keep_group(b, all[i].id)) {
+        if (!keep_group(b, all[i].id) && !contains(b->about.groups, b->about.groups_n, all[i].id)) {
             note(b, NJ_LOG_DEBUG, "tls provider \"%s\" has no %s", b->args->provider_name,
                  all[i].name);
         }
@@ -274,9 +279,26 @@ static void ask_provider(struct build *b)
     b->caps = b->args->provider->caps();
 }
 
+static int check_fips(const struct build *b)
+{
+    const struct nj_tls_material *m = &b->material;
+    for (size_t i = 0; i < m->pairs_n; i++) {
+        int rc = nj_fips_check_file(m->pairs[i].label, NJ_FIPS_CHAIN, m->pairs[i].certs,
+                                    m->pairs[i].certs_n, b->err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return nj_fips_check_file(m->anchors_label, NJ_FIPS_ANCHORS, m->anchors, m->anchors_n, b->err);
+}
+
 static int load_files(struct build *b)
 {
     int rc = nj_tls_material_load(&b->material, b->args->block, b->err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = nj_fips_required() ? check_fips(b) : NJ_OK;
     if (rc < 0) {
         return rc;
     }

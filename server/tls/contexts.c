@@ -5,8 +5,8 @@
 
 #include "base/alloc.h"
 #include "base/lock.h"
-#include "base/random.h"
 #include "tls/choose.h"
+#include "tls/fips.h"
 #include "tls/material.h"
 
 #define TICKET_LIFETIME_S (24 * 60 * 60)
@@ -104,10 +104,10 @@ int nj_tls_contexts_new(const struct nj_tls_contexts_args *args,
     *args->material = (struct nj_tls_material){ 0 };
     c->n = c->material.pairs_n > 0 ? c->material.pairs_n : 1;
     c->tickets = args->tickets;
-    if (c->tickets) {
-        nj_random(c->secret, sizeof(c->secret));
+    int rc = c->tickets ? nj_fips_random(c->provider, c->secret, sizeof(c->secret), err) : NJ_OK;
+    if (rc == NJ_OK) {
+        rc = read_leaves(c, bad_out, err);
     }
-    int rc = read_leaves(c, bad_out, err);
     if (rc == NJ_OK) {
         rc = build_set(c, &c->ctx, bad_out, err);
     }

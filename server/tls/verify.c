@@ -9,6 +9,7 @@
 #include "tls/cert.h"
 #include "tls/der.h"
 #include "tls/dn.h"
+#include "tls/fips.h"
 #include "tls/name.h"
 #include "tls/path.h"
 
@@ -198,6 +199,14 @@ static bool chain_is_readable(struct judgement *j)
     return true;
 }
 
+/* Algorithms that the module does not stand for prove nothing under require_fips. */
+static bool is_approved(struct judgement *j)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    return !nj_fips_required() || nj_fips_check_chain(j->certs, j->certs_n, &err) == NJ_OK ||
+           refuse_cert(j, NJ_CLASS_POLICY, err.text);
+}
+
 static bool leaf_is_current(struct judgement *j)
 {
     if (j->certs[0].unknown_critical) {
@@ -318,8 +327,8 @@ void nj_tls_verify(void *user, const struct nj_tls_findings *found, struct nj_tl
     verdict->alert = NJ_ALERT_BAD_CERTIFICATE;
     verdict->text[0] = '\0';
     bool insecure = j->policy->insecure && found->judge == NJ_TLS_JUDGE_SERVER;
-    if (insecure || (chain_is_there(j) && chain_is_readable(j) && leaf_is_current(j) &&
-                     name_fits(j) && path_holds(j) && library_agrees(j))) {
+    if (insecure || (chain_is_there(j) && chain_is_readable(j) && is_approved(j) &&
+                     leaf_is_current(j) && name_fits(j) && path_holds(j) && library_agrees(j))) {
         verdict->accept = 1;
         verdict->cls = NJ_CLASS_NONE;
         verdict->alert = NJ_ALERT_NONE;

@@ -49,15 +49,24 @@ static inline void certs_free(struct certs *c)
     c->n = 0;
 }
 
-static inline int run_cases(const char *name, TCase *tc)
+/* `more` may be NULL. */
+static inline int run_two_cases(const char *name, TCase *tc, TCase *more)
 {
     Suite *suite = suite_create(name);
     suite_add_tcase(suite, tc);
+    if (more != NULL) {
+        suite_add_tcase(suite, more);
+    }
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static inline int run_cases(const char *name, TCase *tc)
+{
+    return run_two_cases(name, tc, NULL);
 }
 
 #endif

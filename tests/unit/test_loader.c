@@ -191,6 +191,38 @@ START_TEST(a_good_provider_is_found_by_name)
 }
 END_TEST
 
+static int gate_answer;
+
+static int gate(const struct nj_tls_provider *provider, const char *name, struct nj_error *err)
+{
+    ck_assert_ptr_nonnull(provider);
+    return gate_answer == NJ_OK
+               ? NJ_OK
+               : nj_error_set(err, NJ_E_UNSUPPORTED, "%s may not serve", name);
+}
+
+START_TEST(a_gate_is_asked_each_time_a_provider_is_named)
+{
+    const struct nj_tls_provider *p = NULL;
+    struct nj_error err = NJ_ERROR_INIT;
+    place(one, "alpha");
+    place(one, "wolfssl");
+    struct nj_registry *reg = open_dirs(one, NULL);
+    nj_registry_set_gate(reg, gate);
+
+    gate_answer = NJ_OK;
+    ck_assert_int_eq(nj_registry_tls(reg, "alpha", &p, &err), NJ_OK);
+    p = NULL;
+    gate_answer = NJ_E_UNSUPPORTED;
+    ck_assert_int_eq(nj_registry_tls(reg, "alpha", &p, &err), NJ_E_UNSUPPORTED);
+    ck_assert_str_eq(err.text, "alpha may not serve");
+    ck_assert_int_eq(nj_registry_tls(reg, NULL, &p, &err), NJ_E_UNSUPPORTED);
+    ck_assert_str_eq(err.text, "wolfssl may not serve");
+    ck_assert_ptr_null(p);
+    nj_registry_close(&reg);
+}
+END_TEST
+
 START_TEST(the_default_is_gnutls_and_else_wolfssl)
 {
     const struct nj_tls_provider *p = NULL;
@@ -894,6 +926,7 @@ static Suite *loader_suite(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_name_is_made_of_lower_case_letters_digits_and_two_signs);
     tcase_add_test(tc, a_good_provider_is_found_by_name);
+    tcase_add_test(tc, a_gate_is_asked_each_time_a_provider_is_named);
     tcase_add_test(tc, the_default_is_gnutls_and_else_wolfssl);
     tcase_add_loop_test(tc, a_faulty_plugin_is_refused_with_file_theirs_and_ours, 0,
                         (int) (sizeof(faults) / sizeof(faults[0])));

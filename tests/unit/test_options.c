@@ -10,6 +10,7 @@
 #include "natterjack/plugin.h"
 #include "ops/option_table.h"
 #include "ops/options.h"
+#include "tls/fips.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -69,6 +70,97 @@ static void load_bad(const char *text, const char *want)
     ck_assert_str_eq(messages.ptr == NULL ? "" : messages.ptr, want);
     ck_assert_int_lt(rc, 0);
 }
+
+/* ---- FIPS ----------------------------------------------------------------------------------- */
+
+START_TEST(under_require_fips_each_refusal_has_a_name_and_a_place)
+{
+    static const struct {
+        const char *text;
+        const char *want;
+    } table[] = {
+        { "tls { cipher_suites: [TLS_AES_128_GCM_SHA256,\n  TLS_CHACHA20_POLY1305_SHA256] }",
+          "a.conf:2:3: cipher suite TLS_CHACHA20_POLY1305_SHA256 is not allowed under require_fips: "
+          "ChaCha20-Poly1305 is not an approved cipher\n" },
+        { "tls { allow_insecure_cipher_suites: true\n"
+          "cipher_suites: [TLS_RSA_WITH_AES_128_GCM_SHA256] }",
+          "a.conf:2:17: cipher suite TLS_RSA_WITH_AES_128_GCM_SHA256 is not allowed under "
+          "require_fips: RSA key transport is no longer approved\n" },
+        { "tls { curve_preferences: [CurveP256, X25519] }",
+          "a.conf:1:37: curve preference X25519 is not allowed under require_fips: X25519 is not "
+          "approved\n" },
+        { "authorization { user: a, password: \"$2a$10$abcdefghijklmnopqrstuv\" }",
+          "a.conf:1:25: a bcrypt hash is not allowed under require_fips: bcrypt is not an approved "
+          "function; use client certificates, or a long random token\n" },
+        { "authorization { token: \"$2y$10$abcdefghijklmnopqrstuv\" }",
+          "a.conf:1:16: a bcrypt hash is not allowed under require_fips: bcrypt is not an approved "
+          "function; use client certificates, or a long random token\n" },
+        { "authorization { users: [ { user: a, pass: \"$2b$10$abcdefghijklmnopqrstuv\" } ] }",
+          "a.conf:1:36: a bcrypt hash is not allowed under require_fips: bcrypt is not an approved "
+          "function; use client certificates, or a long random token\n" },
+        { "authorization { users: [\n"
+          "{ nkey: UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK } ] }",
+          "a.conf:2:3: \"nkey\" is not allowed under require_fips: it needs Ed25519\n" },
+        { "trusted_keys: [ODSKBNDIT3LTZWFSRAWOBXSBZ7VZCDQVU6TBJX3TQGYXUWRU46ANJJS4]",
+          "a.conf:1:0: \"trusted_keys\" is not allowed under require_fips: it needs Ed25519 "
+          "signatures\n" },
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        char text[400];
+        /* The switch may stand after what it is about. */
+        (void) snprintf(text, sizeof(text), "%s\nrequire_fips: true\n", table[i].text);
+        load_bad(text, table[i].want);
+        if (!nj_fips_built_in()) {
+            load_good(table[i].text);
+        }
+    }
+}
+END_TEST
+
+START_TEST(under_require_fips_what_is_approved_may_be_named)
+{
+    load_good("require_fips: true\n"
+              "tls { cipher_suites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]\n"
+              "      curve_preferences: [CurveP521, CurveP384] }\n"
+              "authorization { user: a, password: plain }\n");
+
+    ck_assert(o.require_fips);
+    ck_assert_str_eq(o.require_fips_at, "a.conf:1:0");
+}
+END_TEST
+
+START_TEST(require_fips_is_taken_back_by_no_build_that_has_it_built_in)
+{
+    if (nj_fips_built_in()) {
+        load_bad("require_fips: false\n", "a.conf:1:0: require_fips cannot be false: this server "
+                                          "was built with --enable-fips\n");
+    } else {
+        load_good("require_fips: false\n");
+        ck_assert(!o.require_fips);
+        ck_assert_ptr_null(o.require_fips_at);
+    }
+}
+END_TEST
+
+static int note_provider(void *user, const struct nj_tls_block *block, const char *tls_provider,
+                         struct nj_error *err)
+{
+    (void) block;
+    (void) err;
+    (void) snprintf(user, 32, "%s", tls_provider);
+    return NJ_OK;
+}
+
+START_TEST(the_provider_is_known_to_a_block_that_stands_before_it)
+{
+    char seen[32] = "";
+    struct nj_options_hooks hooks = { .user = seen, .check_tls = note_provider };
+
+    ck_assert_int_eq(load_with("tls { }\ntls_provider: mine\n", &hooks), NJ_OK);
+
+    ck_assert_str_eq(seen, "mine");
+}
+END_TEST
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
@@ -545,6 +637,10 @@ int main(void)
 {
     Suite *s = suite_create("options");
     TCase *tc = case_new(s, "table");
+    tcase_add_test(tc, under_require_fips_each_refusal_has_a_name_and_a_place);
+    tcase_add_test(tc, under_require_fips_what_is_approved_may_be_named);
+    tcase_add_test(tc, require_fips_is_taken_back_by_no_build_that_has_it_built_in);
+    tcase_add_test(tc, the_provider_is_known_to_a_block_that_stands_before_it);
     tcase_add_test(tc, no_name_is_given_twice);
     tcase_add_test(tc, names_are_found_in_any_case);
     tcase_add_test(tc, every_option_can_be_explained);

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "certs.h"
+#include "tls/fips.h"
 #include "tls/names.h"
 #include "tls/tls_block.h"
 
@@ -33,6 +34,7 @@ static struct {
     char label[256];
     char anchors_label[512];
     bool had_secret;
+    uint8_t first_secret_byte;
 } seen;
 
 static uint64_t mock_caps;
@@ -74,6 +76,7 @@ static int mock_ctx_new(const struct nj_tls_settings *settings, struct nj_tls_ct
         (void) snprintf(seen.anchors_label, sizeof(seen.anchors_label), "%s",
                         settings->anchors_label);
     }
+    seen.first_secret_byte = seen.had_secret ? settings->ticket_secret[0] : 0;
     if (settings->identities_n > 0) {
         note_identity(settings->identities[0]);
     }
@@ -93,6 +96,19 @@ static void mock_ctx_unref(struct nj_tls_ctx *ctx)
     ctx->refs--;
 }
 
+/* Filled with `random_byte`. */
+static uint8_t random_byte;
+static int random_rc;
+
+static int mock_random(uint8_t *out, size_t len)
+{
+    memset(out, random_byte, len);
+    return random_rc;
+}
+
+static const struct nj_tls_crypto mock_crypto = { .size = sizeof(mock_crypto),
+                                                  .random = mock_random };
+
 static const struct nj_tls_provider mock = {
     .size = sizeof(mock),
     .about = mock_about_fn,
@@ -100,6 +116,7 @@ static const struct nj_tls_provider mock = {
     .ctx_new = mock_ctx_new,
     .ctx_ref = mock_ctx_ref,
     .ctx_unref = mock_ctx_unref,
+    .crypto = &mock_crypto,
 };
 
 /* ---- a setup --------------------------------------------------------------------------------- */
@@ -601,6 +618,76 @@ START_TEST(the_context_ends_with_the_last_reference)
 }
 END_TEST
 
+/* ---- FIPS ------------------------------------------------------------------------------------ */
+
+static void fips_setup(void)
+{
+    setup();
+    random_byte = 0x5a;
+    random_rc = NJ_OK;
+    nj_fips_require("a.conf:1:1");
+}
+
+static void fips_teardown(void)
+{
+    nj_fips_forget();
+    teardown();
+}
+
+START_TEST(under_require_fips_the_defaults_are_what_is_approved)
+{
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.suites_n, 6);
+    for (size_t i = 0; i < seen.settings.suites_n; i++) {
+        ck_assert_ptr_null(nj_fips_suite_fault(seen.suites[i]));
+    }
+    ck_assert_uint_eq(seen.settings.groups_n, 3);
+    ck_assert_uint_eq(seen.groups[0], 23);
+    ck_assert_ptr_null(strstr(notes.ptr, "X25519 "));
+    ck_assert_ptr_null(strstr(notes.ptr, "CHACHA20"));
+}
+END_TEST
+
+START_TEST(under_require_fips_an_ed25519_pair_is_refused_by_its_file)
+{
+    char text[600];
+    with_pair("leaf-ed25519.pem", "leaf-ed25519.key");
+    (void) snprintf(text, sizeof(text),
+                    "%s: certificate 1: an Ed25519 key is not allowed under require_fips",
+                    block.cert_file);
+
+    assert_refused(text);
+
+    with_pair("leaf-rsa2048.pem", "leaf-rsa2048.key");
+    make_well();
+}
+END_TEST
+
+START_TEST(under_require_fips_an_anchor_is_refused_by_its_file)
+{
+    char text[600];
+    with_ca("leaf-ed25519.pem");
+    (void) snprintf(text, sizeof(text),
+                    "%s: certificate 1: an Ed25519 key is not allowed under require_fips",
+                    block.ca_file);
+
+    assert_refused(text);
+}
+END_TEST
+
+START_TEST(under_require_fips_ticket_secrets_come_from_the_provider)
+{
+    mock_caps |= NJ_TLS_CAP_TICKETS;
+
+    make_well();
+
+    ck_assert_uint_eq(seen.first_secret_byte, 0x5a);
+    random_rc = NJ_E_FAILED;
+    assert_refused("the FIPS module gave no random bytes");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("tls_block");
@@ -629,5 +716,11 @@ int main(void)
     tcase_add_test(tc, tickets_are_off_where_they_would_hide_the_certificate);
     tcase_add_test(tc, pins_are_kept);
     tcase_add_test(tc, the_context_ends_with_the_last_reference);
-    return run_cases("tls_block", tc);
+    TCase *fips = tcase_create("fips");
+    tcase_add_checked_fixture(fips, fips_setup, fips_teardown);
+    tcase_add_test(fips, under_require_fips_the_defaults_are_what_is_approved);
+    tcase_add_test(fips, under_require_fips_an_ed25519_pair_is_refused_by_its_file);
+    tcase_add_test(fips, under_require_fips_an_anchor_is_refused_by_its_file);
+    tcase_add_test(fips, under_require_fips_ticket_secrets_come_from_the_provider);
+    return run_two_cases("tls_block", tc, fips);
 }

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "certs.h"
+#include "tls/fips.h"
 #include "verdicts.h"
 
 #define PREFIX VERDICT_PREFIX
@@ -413,11 +414,35 @@ START_TEST(the_table_is_there)
 }
 END_TEST
 
+/* ---- FIPS ------------------------------------------------------------------------------------ */
+
+START_TEST(under_require_fips_a_peer_with_an_ed25519_key_is_refused)
+{
+    given("leaf-ed25519", "root", NJ_TLS_JUDGE_CLIENT, NULL);
+    judge_it();
+    if (!nj_fips_built_in()) {
+        ck_assert_msg(verdict.accept == 1, "%s", verdict.text);
+    }
+
+    nj_fips_require(NULL);
+    judge_it();
+    nj_fips_forget();
+
+    ck_assert_int_eq(verdict.accept, 0);
+    ck_assert_uint_eq(verdict.cls, NJ_CLASS_POLICY);
+    ck_assert_int_eq(verdict.alert, NJ_ALERT_BAD_CERTIFICATE);
+    ck_assert_str_eq(verdict.text, "tls: failed to verify certificate: an Ed25519 key is not "
+                                   "allowed under require_fips");
+    clear();
+}
+END_TEST
+
 int main(void)
 {
     verdict_rows_read();
     TCase *tc = tcase_create("verify");
     tcase_add_test(tc, the_table_is_there);
+    tcase_add_test(tc, under_require_fips_a_peer_with_an_ed25519_key_is_refused);
     tcase_add_loop_test(tc, a_blind_library_and_the_hook_decide_as_the_reference, 0,
                         verdict_rows_n);
     tcase_add_loop_test(tc, a_library_that_tells_its_path_and_the_hook_decide_as_the_reference, 0,
