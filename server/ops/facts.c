@@ -109,6 +109,7 @@ static void varz(void *user, struct nj_varz_facts *v)
     v->auth_timeout_s = (double) hub->serving->limits.auth_timeout_us / 1e6;
     add_options(f->c.options, v);
     v->http_port = f->c.http_port;
+    v->https_port = f->c.https_port;
     v->start_ns = f->c.start_ns;
     v->config_load_ns = f->c.start_ns;
     v->connections = atomic_load_explicit(&hub->connections, memory_order_relaxed);

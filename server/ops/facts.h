@@ -22,6 +22,7 @@ struct nj_facts_config {
     int64_t start_ns;
     int client_port;
     int http_port;
+    int https_port;
     uv_loop_t *loop;
 };
 

@@ -191,7 +191,6 @@ static void collect_unserved(const struct nj_flags *f, struct nj_options *o)
         enum nj_flag id;
         const char *sentence;
     } table[] = {
-        { NJ_FLAG_HTTPS_PORT, "flag --https_port: https monitoring is not served yet" },
         { NJ_FLAG_SYSLOG, "flag --syslog: logging to syslog is not served yet" },
         { NJ_FLAG_REMOTE_SYSLOG, "flag --remote_syslog: logging to syslog is not served yet" },
         { NJ_FLAG_LOG_SIZE_LIMIT, "flag --log_size_limit: log rotation is not served yet" },

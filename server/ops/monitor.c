@@ -1,5 +1,6 @@
 #include "ops/monitor.h"
 
+#include <assert.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ops/monitor_priv.h"
+#include "tls/block.h"
 
 enum { BACKLOG = 128 };
 
@@ -44,6 +46,10 @@ static void copy_config(struct nj_monitor *mon, const struct nj_monitor_config *
     mon->base_path = base_path_of(from->base_path);
     mon->server_id = copy_or_empty(from->server_id);
     mon->version = copy_or_empty(from->version);
+    if (from->tls != NULL) {
+        c->tls = nj_tls_setup_ref(from->tls);
+        mon->plain_buf = nj_alloc(NJ_MON_TLS_PLAIN_MAX);
+    }
     DEFAULT(max_connections, 128);
     DEFAULT(head_timeout_ms, 5000);
     DEFAULT(body_timeout_ms, 30000);
@@ -60,6 +66,8 @@ static void free_monitor(struct nj_monitor *mon)
     nj_dealloc(mon->base_path);
     nj_dealloc(mon->server_id);
     nj_dealloc(mon->version);
+    nj_dealloc(mon->plain_buf);
+    nj_tls_setup_unref(&mon->config.tls);
     nj_dealloc(mon);
 }
 
@@ -231,7 +239,7 @@ int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
         return NJ_E_IO;
     }
     mon->port = read_port(mon);
-    nj_log_info("Starting http monitor on %s",
+    nj_log_info("Starting %s monitor on %s", mon->config.tls != NULL ? "https" : "http",
                 address_text(mon, mon->port, address, sizeof(address)));
     *mon_out = mon;
     return NJ_OK;
@@ -240,6 +248,14 @@ int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
 int nj_monitor_port(const struct nj_monitor *mon)
 {
     return mon->port;
+}
+
+void nj_monitor_set_tls(struct nj_monitor *mon, struct nj_tls_setup *tls)
+{
+    assert(mon->config.tls != NULL);
+    struct nj_tls_setup *old = mon->config.tls;
+    mon->config.tls = nj_tls_setup_ref(tls);
+    nj_tls_setup_unref(&old);
 }
 
 void nj_monitor_close(struct nj_monitor **mp, void (*closed)(void *arg), void *arg)

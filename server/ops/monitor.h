@@ -5,6 +5,10 @@
  *
  * Everything happens on the thread that runs the loop.  The number of connections, what they may
  * send, how long each step may take and what waits to be written are bounded.
+ *
+ * With a TLS setup the same server speaks HTTPS.  A handshake is a step among others, with the
+ * time of a request's head, and an answer is sealed in pieces, so that nobody waits for a
+ * connection that is slow or large.
  */
 #ifndef NJ_OPS_MONITOR_H
 #define NJ_OPS_MONITOR_H
@@ -16,6 +20,7 @@
 
 struct nj_monitor;
 struct nj_monitor_source;
+struct nj_tls_setup;
 
 /* 0 stands for the default everywhere.  Strings are copied. */
 struct nj_monitor_config {
@@ -24,6 +29,7 @@ struct nj_monitor_config {
     const char *base_path; /* as configured; NULL or "": none */
     const char *server_id;
     const char *version;       /* shown on the page at "/" */
+    struct nj_tls_setup *tls;  /* HTTPS with it (a reference is taken); NULL: HTTP */
     unsigned max_connections;  /* 128; the longest idle one makes room for a new one */
     uint64_t head_timeout_ms;  /* 5 s for request line and header */
     uint64_t body_timeout_ms;  /* 30 s */
@@ -37,7 +43,8 @@ struct nj_monitor_config {
 /*
  * Listen and serve.  On failure err->text is the whole reason ("can't listen to the monitor port:
  * listen tcp 127.0.0.1:8222: bind: address already in use") and nothing is left behind; the loop
- * must be run once more to let a handle go.  Logs "Starting http monitor on <host:port>".
+ * must be run once more to let a handle go.  Logs "Starting http monitor on <host:port>"
+ * or "https".
  * `source` and `user` are borrowed until the closed callback.
  * SIGPIPE is ignored from then on if it had its default: libuv writes to sockets without
  * MSG_NOSIGNAL, and a reader that hangs up must not end the process.
@@ -48,6 +55,9 @@ int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
 
 /* The port that is listened on. */
 int nj_monitor_port(const struct nj_monitor *mon);
+
+/* New connections of an HTTPS port use this setup; those there are keep theirs. */
+void nj_monitor_set_tls(struct nj_monitor *mon, struct nj_tls_setup *tls);
 
 /*
  * Stop listening and end all connections; *mp becomes NULL.  `closed` (NULL is fine) is called

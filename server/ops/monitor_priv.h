@@ -6,6 +6,7 @@
 #include "ops/http.h"
 #include "ops/monitor.h"
 #include "ops/monitor_body.h"
+#include "ops/monitor_tls.h"
 #include "ops/procstat.h"
 
 enum nj_endpoint {
@@ -21,7 +22,7 @@ struct nj_monitor {
     uv_tcp_t listener;
     bool listener_gone;
     int port;
-    struct nj_monitor_config config; /* defaults filled in; no strings */
+    struct nj_monitor_config config; /* defaults filled in; no strings; tls is a reference */
     char *host, *base_path, *server_id, *version;
     const struct nj_monitor_source *source;
     void *user;
@@ -35,6 +36,7 @@ struct nj_monitor {
     bool closing;
     void (*closed)(void *arg);
     void *closed_arg;
+    uint8_t *plain_buf;  /* NJ_MON_TLS_PLAIN_MAX; NULL on a plain port */
     char read_buf[NJ_HTTP_FEED_MAX]; /* for all clients: used up before the loop asks again */
 };
 
@@ -48,13 +50,20 @@ struct nj_mon_client {
     uv_shutdown_t shutdown;
     unsigned handles; /* still to be closed before the memory goes */
     struct nj_http http;
+    struct nj_mon_tls *tls;           /* NULL on a plain port */
+    struct sockaddr_storage peer;     /* for the log; AF_UNSPEC: gone before we could ask */
     struct nj_mon_question *question; /* the answer that is waited for; NULL: none */
-    struct nj_buf sending;
-    size_t input_counted; /* our share of mon->input_bytes */
+    struct nj_buf sending;            /* with the socket now */
+    struct nj_buf sealing;            /* TLS: the answer that is sealed piece by piece */
+    size_t sealed;                    /* so many bytes of it are done */
+    size_t input_counted;             /* our share of mon->input_bytes */
     int64_t idle_since_ns;
     enum nj_http_phase timer_phase;
     bool timer_on;
     bool reading;
+    bool heard;     /* a byte of a request has come */
+    bool answering; /* what is with the socket is an answer, not only words of TLS itself */
+    bool failed;    /* TLS: nothing more will be understood or said */
     bool peer_done; /* the peer has ended its side */
     bool lingering;
     bool closing;

@@ -59,7 +59,7 @@ struct nj_options {
     /* monitoring */
     char *http_host;
     int http_port;        /* 0 off, -1 random */
-    int https_port;       /* refused at start until it is served */
+    int https_port;       /* likewise; not both */
     char *http_base_path; /* as written; default "/" */
 
     /* authorization */

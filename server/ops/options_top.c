@@ -25,9 +25,8 @@ void nj_set_http(struct nj_option_reader *r, const struct nj_option *opt,
 void nj_set_https(struct nj_option_reader *r, const struct nj_option *opt,
                   const struct nj_conf_member *m)
 {
-    if (nj_reader_listen(r, &m->value, &r->o->http_host, &r->o->https_port)) {
-        nj_reader_unserved(r, m, opt->unserved);
-    }
+    (void) opt;
+    (void) nj_reader_listen(r, &m->value, &r->o->http_host, &r->o->https_port);
 }
 
 void nj_set_server_name(struct nj_option_reader *r, const struct nj_option *opt,

@@ -308,23 +308,60 @@ static void accepted(void *user, struct nj_worker *w, struct nj_worker *target, 
     }
 }
 
+/*
+ * The root block as the monitoring port uses it: a browser has no certificate to show, so none is
+ * asked for, whatever the block wants of clients.
+ */
+static int make_monitor_setup(struct server *s, struct nj_tls_setup **setup_out,
+                              struct nj_error *err)
+{
+    struct nj_tls_block block = s->o->tls;
+    if (!block.present) {
+        return nj_error_set(err, NJ_E_INVALID, "TLS cert and key required for HTTPS");
+    }
+    block.verify = false;
+    block.verify_and_map = false;
+    block.pinned_n = 0;
+    return make_setup(&block, s->o->tls_provider, s->reg, NULL, setup_out, err);
+}
+
+static int open_monitor_port(struct server *s, struct nj_monitor_config *config,
+                             struct nj_error *err)
+{
+    const struct nj_options *o = s->o;
+    int rc = NJ_OK;
+    if (o->http_port != 0 && o->https_port != 0) {
+        return nj_error_set(err, NJ_E_INVALID, "can't specify both HTTP (%d) and HTTPs (%d) ports",
+                            o->http_port, o->https_port);
+    }
+    if (o->https_port != 0) {
+        rc = make_monitor_setup(s, &config->tls, err);
+    }
+    if (rc == NJ_OK) {
+        rc = nj_monitor_open(&s->loop, config, &nj_facts_source, s->facts, &s->monitor, err);
+    }
+    nj_tls_setup_unref(&config->tls);
+    return rc;
+}
+
 static int open_monitor(struct server *s)
 {
     struct nj_error err = NJ_ERROR_INIT;
     const struct nj_options *o = s->o;
-    if (o->http_port == 0) {
+    if (o->http_port == 0 && o->https_port == 0) {
         return 0;
     }
+    bool https = o->https_port != 0;
     struct nj_monitor_config config = { .host = o->http_host != NULL ? o->http_host : o->host,
-                                        .port = o->http_port,
+                                        .port = https ? o->https_port : o->http_port,
                                         .base_path = o->http_base_path,
                                         .server_id = s->hub.server_id,
                                         .version = NJ_REFERENCE_VERSION };
-    if (nj_monitor_open(&s->loop, &config, &nj_facts_source, s->facts, &s->monitor, &err) !=
-        NJ_OK) {
+    if (open_monitor_port(s, &config, &err) != NJ_OK) {
         return fatal("Can't start monitoring: ", &err);
     }
-    nj_ports_add(&s->ports, NJ_PORTS_MONITORING, "http", config.host, nj_monitor_port(s->monitor));
+    nj_ports_add(&s->ports, NJ_PORTS_MONITORING, https ? "https" : "http", config.host,
+                 nj_monitor_port(s->monitor));
     return 0;
 }
 
@@ -424,11 +461,13 @@ static int prepare(struct server *s)
     if (start_workers(s, &err) != NJ_OK) {
         return fatal("", &err);
     }
+    nj_registry_thread_attach(s->reg); /* this thread has the sessions of the monitoring port */
     struct nj_facts_config facts = { .hub = &s->hub,
                                      .options = s->o,
                                      .provider = main_provider(s),
                                      .start_ns = s->start_ns,
                                      .http_port = s->o->http_port,
+                                     .https_port = s->o->https_port,
                                      .loop = &s->loop };
     s->facts = nj_facts_new(&facts);
     int rc = open_monitor(s);
@@ -493,6 +532,7 @@ int nj_server_run(const struct nj_options *o, struct nj_registry *reg, const cha
     remove_ports(s);
     (void) uv_loop_close(&s->loop);
     free_hub(&s->hub);
+    nj_registry_thread_detach(reg);
     if (rc == 0) {
         nj_log_debug("SYSTEM - System connection closed: Client Closed");
         nj_log_info("Server Exiting..");

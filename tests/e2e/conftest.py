@@ -175,6 +175,7 @@ class Server:
         self.urls = wire.until("ports file", look, 10 * wire.PATIENCE)
         self.port = int(self.urls["nats"][0].rsplit(":", 1)[1])
         self.http_port = None
+        self.https = self.urls.get("monitoring", [""])[0].startswith("https:")
         if "monitoring" in self.urls:
             self.http_port = int(self.urls["monitoring"][0].rsplit(":", 1)[1])
 
@@ -261,7 +262,11 @@ class Server:
 
     def http(self, path, method="GET"):
         """(status, headers, body)"""
-        c = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=wire.DEADLINE)
+        if self.https:
+            c = http.client.HTTPSConnection("127.0.0.1", self.http_port, timeout=wire.DEADLINE,
+                                            context=wire.tls_context())
+        else:
+            c = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=wire.DEADLINE)
         try:
             c.request(method, path)
             r = c.getresponse()

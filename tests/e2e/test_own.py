@@ -109,7 +109,7 @@ def test_unknown_provider_of_a_block(run, certs, tmp_path):
 
 @pytest.mark.one_worker
 @pytest.mark.parametrize("args,name", [(["--cluster", "nats://127.0.0.1:-1"], "cluster"), (["-s"], "syslog"),
-                                       (["-ms", "-1"], "https_port"), (["-js"], "JetStream")])
+                                       (["-js"], "JetStream")])
 def test_flags_not_served_yet_are_refused_by_name(run, args, name):
     p = run(["-a", "127.0.0.1", "-p", "-1"] + args)
 

@@ -508,7 +508,6 @@ static const struct {
     { "syslog: true", "a.conf:1:0: \"syslog\" " },
     { "proxy_protocol: true", "a.conf:1:0: \"proxy_protocol\" " },
     { "log_size_limit: 1k", "a.conf:1:0: \"log_size_limit\" " },
-    { "https_port: 8443", "a.conf:1:0: \"https_port\" " },
     { "max_memory: 1g", "a.conf:1:0: \"max_memory\" " },
     { "ocsp: true", "a.conf:1:0: \"ocsp\" " },
     { "tls { verify_and_map: true }", "a.conf:1:0: \"tls\" asks for verify_and_map" },
