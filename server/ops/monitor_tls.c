@@ -130,15 +130,17 @@ static int handshake(struct nj_mon_tls *t, struct nj_tls_in *in, uint8_t *plain,
 }
 
 /* The provider gets everything from the first byte on. */
-static int begin_session(struct nj_mon_tls *t, const uint8_t *ptr, size_t len, uint8_t *plain,
-                         size_t *len_out)
+static int begin_session(struct nj_mon_tls *t, struct nj_tls_ctx *ctx, struct nj_tls_in *in,
+                         uint8_t *plain, size_t *len_out)
 {
-    struct nj_tls_in in = { ptr, len, 0 };
-    if (t->setup->provider->accept(t->setup->ctx, t, &t->session, &t->err) != NJ_OK) {
+    const struct nj_tls_provider *p = t->setup->provider;
+    int rc = p->accept(ctx, t, &t->session, &t->err);
+    p->ctx_unref(ctx); /* the session has its own reference */
+    if (rc != NJ_OK) {
         return fail(t);
     }
     t->stage = STAGE_HANDSHAKE;
-    return handshake(t, &in, plain, len_out);
+    return handshake(t, in, plain, len_out);
 }
 
 /* Is this how a request in clear begins?  The methods that Go's net/http looks for. */
@@ -179,16 +181,35 @@ static bool is_hopeless(int rc, const struct nj_error *why)
     return rc == NJ_E_LIMIT || (rc == NJ_E_INVALID && why->alert == ALERT_UNEXPECTED_MESSAGE);
 }
 
-/* All bytes so far, the old ones included.  NJ_NEED_IN: no whole hello yet. */
-static int judge_hello(struct nj_mon_tls *t, const uint8_t *all, size_t len)
+/* A hello is here, whole or malformed.  A malformed one is the provider's to refuse, with its
+ * alert. */
+static int answer_hello(struct nj_mon_tls *t, int rc, const struct nj_hello *hello,
+                        struct nj_tls_in *in, uint8_t *plain, size_t *len_out)
+{
+    struct nj_error why = t->err;
+    if (rc == NJ_OK) {
+        (void) nj_hello_judge(hello, &t->setup->offer, &t->unfit);
+    }
+    struct nj_tls_ctx *ctx = nj_tls_setup_pick(t->setup, rc == NJ_OK ? hello : NULL);
+    int began = begin_session(t, ctx, in, plain, len_out);
+    if (began == NJ_OK && t->stage == STAGE_HANDSHAKE && is_hopeless(rc, &why)) {
+        return refuse_hopeless(t, &why);
+    }
+    return began;
+}
+
+/* `in` holds all bytes so far.  NJ_NEED_IN: no whole hello yet. */
+static int take_hello(struct nj_mon_tls *t, struct nj_tls_in *in, uint8_t *plain, size_t *len_out)
 {
     struct nj_hello hello = { 0 };
-    if (len < RECORD_HEAD_LEN) {
+    if (in->len < RECORD_HEAD_LEN) {
         return NJ_NEED_IN;
     }
-    int rc = nj_hello_read(&hello, all, len, &t->err);
-    if (rc == NJ_OK) {
-        (void) nj_hello_judge(&hello, &t->setup->offer, &t->unfit);
+    int rc = nj_hello_read(&hello, in->ptr, in->len, &t->err);
+    if (rc != NJ_OK && rc != NJ_NEED_IN && t->err.cls == NJ_CLASS_NOT_TLS) {
+        rc = refuse_clear(t, in->ptr);
+    } else if (rc != NJ_NEED_IN) {
+        rc = answer_hello(t, rc, &hello, in, plain, len_out);
     }
     nj_hello_fini(&hello);
     return rc;
@@ -197,31 +218,22 @@ static int judge_hello(struct nj_mon_tls *t, const uint8_t *all, size_t len)
 static int wait_for_hello(struct nj_mon_tls *t, const uint8_t *ptr, size_t len, uint8_t *plain,
                           size_t *len_out)
 {
-    const uint8_t *all = ptr;
-    size_t all_len = len;
-    if (t->hello.len > 0) {
+    struct nj_tls_in all = { ptr, len, 0 };
+    bool kept = t->hello.len > 0;
+    if (kept) {
         (void) nj_buf_append(&t->hello, ptr, len);
-        all = (const uint8_t *) t->hello.ptr;
-        all_len = t->hello.len;
+        all.ptr = (const uint8_t *) t->hello.ptr;
+        all.len = t->hello.len;
     }
-    int rc = judge_hello(t, all, all_len);
-    if (rc == NJ_NEED_IN) {
-        if (t->hello.len == 0) {
-            (void) nj_buf_append(&t->hello, ptr, len);
-        }
-        return NJ_OK;
+    int rc = take_hello(t, &all, plain, len_out);
+    if (rc != NJ_NEED_IN) {
+        nj_buf_free(&t->hello);
+        return rc;
     }
-    if (rc != NJ_OK && t->err.cls == NJ_CLASS_NOT_TLS) {
-        return refuse_clear(t, all);
+    if (!kept) {
+        (void) nj_buf_append(&t->hello, ptr, len);
     }
-    /* A malformed hello is the provider's to refuse, with its alert. */
-    struct nj_error why = t->err;
-    int began = begin_session(t, all, all_len, plain, len_out);
-    nj_buf_free(&t->hello);
-    if (began == NJ_OK && t->stage == STAGE_HANDSHAKE && is_hopeless(rc, &why)) {
-        return refuse_hopeless(t, &why);
-    }
-    return began;
+    return NJ_OK;
 }
 
 /* ---- for the owner of the socket ----------------------------------------------------------------------- */

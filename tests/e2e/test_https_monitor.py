@@ -213,6 +213,16 @@ def test_no_common_suite(https):
     handshake_error(s, r"tls: no cipher suite supported by both client and server; client offered: \[2f ff\]")
 
 
+def test_several_certificates(server, certs):
+    a, b = certs.server_ecdsa, certs.server_rsa
+    s = server(conf="tls { certs: [ { cert_file: '%s', key_file: '%s' }, { cert_file: '%s', key_file: '%s' } ] }\n"
+               "https_port: -1\n" % (a.cert, a.key, b.cert, b.key))
+
+    for ciphers, pair in (("ECDHE-ECDSA-AES128-GCM-SHA256", a), ("ECDHE-RSA-AES128-GCM-SHA256", b)):
+        w = mon(s, tls_context(V12, ciphers=ciphers))
+        assert ssl.DER_cert_to_PEM_cert(w.tls.getpeercert(True)) in open(pair.cert).read()
+
+
 def test_alpn_gets_no_answer(https):
     s = https()
     ctx = tls_context()
