@@ -4,8 +4,10 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/quote.h"
 #include "tls/der.h"
 #include "tls/dn.h"
+#include "tls/uri.h"
 
 #define SPAN(bytes) ((struct nj_span){ (bytes), sizeof(bytes) })
 
@@ -56,6 +58,22 @@ static void keep_san(struct nj_cert *cert, enum nj_san_kind kind, struct nj_span
     cert->sans[cert->sans_n++] = (struct nj_san){ kind, value };
 }
 
+static int check_uri(struct nj_span value, struct nj_error *err)
+{
+    const char *why = "";
+    struct nj_buf text;
+    if (nj_uri_text(value, NULL, &why) == NJ_OK) {
+        return NJ_OK;
+    }
+    nj_buf_init(&text, SIZE_MAX);
+    (void) nj_buf_puts(&text, "cannot parse URI ");
+    (void) nj_quote(&text, (const char *) value.ptr, value.len);
+    (void) nj_buf_printf(&text, ": %s", why);
+    int rc = bad(err, text.ptr);
+    nj_buf_free(&text);
+    return rc;
+}
+
 static int read_san(struct nj_cert *cert, uint8_t tag, struct nj_span value, struct nj_error *err)
 {
     switch (tag) {
@@ -72,6 +90,9 @@ static int read_san(struct nj_cert *cert, uint8_t tag, struct nj_span value, str
     case NJ_DER_CONTEXT(NJ_SAN_URI):
         if (!all_ascii(value)) {
             return bad(err, "SAN uniformResourceIdentifier is malformed");
+        }
+        if (check_uri(value, err) < 0) {
+            return NJ_E_INVALID;
         }
         break;
     case NJ_DER_CONTEXT(NJ_SAN_IP):

@@ -11,6 +11,13 @@ bool nj_span_equal(struct nj_span a, struct nj_span b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+int nj_span_compare(struct nj_span a, struct nj_span b)
+{
+    size_t least = a.len < b.len ? a.len : b.len;
+    int order = least > 0 ? memcmp(a.ptr, b.ptr, least) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 static struct nj_span span_from(struct nj_span s, size_t at)
 {
     return (struct nj_span){ s.ptr + at, s.len - at };

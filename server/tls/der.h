@@ -70,4 +70,7 @@ int nj_der_string_text(uint8_t tag, struct nj_span body, struct nj_buf *out);
 
 bool nj_span_equal(struct nj_span a, struct nj_span b);
 
+/* <0, 0, >0: by bytes; of two that begin alike the shorter one comes first. */
+int nj_span_compare(struct nj_span a, struct nj_span b);
+
 #endif

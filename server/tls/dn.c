@@ -21,19 +21,13 @@ static const struct known {
 
 enum { ARC_CN = 3, ARC_O = 10 };
 
-struct attribute {
-    struct nj_span type; /* body of the OID */
-    uint8_t tag;
-    struct nj_span value;
-};
-
-static int number_of(const struct attribute *a)
+static int number_of(const struct nj_dn_attribute *a)
 {
     return a->type.len == 3 && a->type.ptr[0] == 0x55 && a->type.ptr[1] == 0x04 ? a->type.ptr[2]
                                                                                 : -1;
 }
 
-static int take_attribute(struct nj_span *set, struct attribute *out)
+static int take_attribute(struct nj_span *set, struct nj_dn_attribute *out)
 {
     struct nj_span body;
     if (nj_der_take(set, NJ_DER_SEQUENCE, &body) < 0 ||
@@ -44,15 +38,14 @@ static int take_attribute(struct nj_span *set, struct attribute *out)
     return NJ_OK;
 }
 
-/* All attributes in certificate order, whatever RDN they are in.  At most NJ_DN_MAX_ATTRIBUTES. */
-static int read_attributes(struct nj_span sequence, struct attribute *out, size_t *n_out)
+int nj_dn_attributes(struct nj_span sequence, struct nj_dn_attribute *out, size_t *n_out)
 {
     struct nj_span rdns, set;
     size_t n = 0;
     if (nj_der_take(&sequence, NJ_DER_SEQUENCE, &rdns) < 0) {
         return NJ_E_INVALID;
     }
-    while (rdns.len > 0) {
+    for (uint32_t rdn = 0; rdns.len > 0; rdn++) {
         if (nj_der_take(&rdns, NJ_DER_SET, &set) < 0) {
             return NJ_E_INVALID;
         }
@@ -60,7 +53,7 @@ static int read_attributes(struct nj_span sequence, struct attribute *out, size_
             if (n == NJ_DN_MAX_ATTRIBUTES || take_attribute(&set, &out[n]) < 0) {
                 return NJ_E_INVALID;
             }
-            n++;
+            out[n++].rdn = rdn;
         }
     }
     *n_out = n;
@@ -69,10 +62,10 @@ static int read_attributes(struct nj_span sequence, struct attribute *out, size_
 
 int nj_dn_check(struct nj_span rdn_sequence)
 {
-    struct attribute attrs[NJ_DN_MAX_ATTRIBUTES];
+    struct nj_dn_attribute attrs[NJ_DN_MAX_ATTRIBUTES];
     size_t n = 0;
     struct nj_buf text;
-    int rc = read_attributes(rdn_sequence, attrs, &n);
+    int rc = nj_dn_attributes(rdn_sequence, attrs, &n);
     nj_buf_init(&text, SIZE_MAX);
     for (size_t i = 0; rc == NJ_OK && i < n; i++) {
         nj_buf_clear(&text);
@@ -121,7 +114,7 @@ static int put_escaped(const struct nj_buf *value, struct nj_buf *out)
     return rc;
 }
 
-static int put_named(const char *name, const struct attribute *a, struct nj_buf *out)
+static int put_named(const char *name, const struct nj_dn_attribute *a, struct nj_buf *out)
 {
     struct nj_buf value;
     nj_buf_init(&value, out->limit);
@@ -172,7 +165,7 @@ static int put_header_hex(uint8_t tag, size_t len, struct nj_buf *out)
 
 /* The reference decodes the string and encodes it again: PrintableString when that can hold it,
  * else UTF8String.  So the hex is not always the certificate's own bytes. */
-static int put_unnamed(const struct attribute *a, struct nj_buf *out)
+static int put_unnamed(const struct nj_dn_attribute *a, struct nj_buf *out)
 {
     struct nj_buf value;
     nj_buf_init(&value, SIZE_MAX);
@@ -194,7 +187,20 @@ static int put_unnamed(const struct attribute *a, struct nj_buf *out)
     return rc;
 }
 
-static bool is_named(const struct attribute *a)
+const char *nj_dn_type_name(struct nj_span type)
+{
+    static const uint8_t dc[] = { 0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x19 };
+    const struct nj_dn_attribute a = { .type = type };
+    int number = number_of(&a);
+    for (size_t k = 0; k < KNOWNS_N; k++) {
+        if (number == knowns[k].number) {
+            return knowns[k].name;
+        }
+    }
+    return nj_span_equal(type, (struct nj_span){ dc, sizeof(dc) }) ? "DC" : NULL;
+}
+
+static bool is_named(const struct nj_dn_attribute *a)
 {
     int number = number_of(a);
     for (size_t k = 0; k < KNOWNS_N; k++) {
@@ -206,9 +212,9 @@ static bool is_named(const struct attribute *a)
 }
 
 /* An empty CN or SERIALNUMBER is as good as none. */
-static const struct attribute *last_of(const struct attribute *attrs, size_t n, int number)
+static const struct nj_dn_attribute *last_of(const struct nj_dn_attribute *attrs, size_t n, int number)
 {
-    const struct attribute *found = NULL;
+    const struct nj_dn_attribute *found = NULL;
     for (size_t i = 0; i < n; i++) {
         if (number_of(&attrs[i]) == number) {
             found = &attrs[i];
@@ -217,11 +223,11 @@ static const struct attribute *last_of(const struct attribute *attrs, size_t n, 
     return found != NULL && found->value.len > 0 ? found : NULL;
 }
 
-static int put_known(const struct known *k, const struct attribute *attrs, size_t n,
+static int put_known(const struct known *k, const struct nj_dn_attribute *attrs, size_t n,
                      struct nj_buf *out, const char **separator)
 {
     const char *before = *separator;
-    const struct attribute *last = k->last_only ? last_of(attrs, n, k->number) : NULL;
+    const struct nj_dn_attribute *last = k->last_only ? last_of(attrs, n, k->number) : NULL;
     int rc = NJ_OK;
     for (size_t i = 0; rc == NJ_OK && i < n; i++) {
         if (number_of(&attrs[i]) != k->number || (k->last_only && &attrs[i] != last)) {
@@ -237,14 +243,33 @@ static int put_known(const struct known *k, const struct attribute *attrs, size_
     return rc;
 }
 
-int nj_dn_text(struct nj_span rdn_sequence, struct nj_buf *out)
+static int put_knowns(const struct nj_dn_attribute *attrs, size_t n, struct nj_buf *out,
+                      const char **separator)
 {
-    struct attribute attrs[NJ_DN_MAX_ATTRIBUTES];
+    int rc = NJ_OK;
+    for (size_t k = 0; rc == NJ_OK && k < KNOWNS_N; k++) {
+        rc = put_known(&knowns[k], attrs, n, out, separator);
+    }
+    return rc;
+}
+
+int nj_dn_named_text(struct nj_span rdn_sequence, struct nj_buf *out)
+{
+    struct nj_dn_attribute attrs[NJ_DN_MAX_ATTRIBUTES];
     size_t n = 0;
     const char *separator = "";
-    int rc = read_attributes(rdn_sequence, attrs, &n);
-    for (size_t k = 0; rc == NJ_OK && k < KNOWNS_N; k++) {
-        rc = put_known(&knowns[k], attrs, n, out, &separator);
+    int rc = nj_dn_attributes(rdn_sequence, attrs, &n);
+    return rc == NJ_OK ? put_knowns(attrs, n, out, &separator) : rc;
+}
+
+int nj_dn_text(struct nj_span rdn_sequence, struct nj_buf *out)
+{
+    struct nj_dn_attribute attrs[NJ_DN_MAX_ATTRIBUTES];
+    size_t n = 0;
+    const char *separator = "";
+    int rc = nj_dn_attributes(rdn_sequence, attrs, &n);
+    if (rc == NJ_OK) {
+        rc = put_knowns(attrs, n, out, &separator);
     }
     for (size_t i = n; rc == NJ_OK && i-- > 0;) {
         if (is_named(&attrs[i])) {
@@ -266,21 +291,21 @@ int nj_cert_subject_text(const struct nj_cert *cert, struct nj_buf *out)
 
 int nj_cert_common_name(const struct nj_cert *cert, struct nj_buf *out)
 {
-    struct attribute attrs[NJ_DN_MAX_ATTRIBUTES];
+    struct nj_dn_attribute attrs[NJ_DN_MAX_ATTRIBUTES];
     size_t n = 0;
-    int rc = read_attributes(cert->subject, attrs, &n);
-    const struct attribute *cn = rc == NJ_OK ? last_of(attrs, n, ARC_CN) : NULL;
+    int rc = nj_dn_attributes(cert->subject, attrs, &n);
+    const struct nj_dn_attribute *cn = rc == NJ_OK ? last_of(attrs, n, ARC_CN) : NULL;
     return cn != NULL ? nj_der_string_text(cn->tag, cn->value, out) : rc;
 }
 
 int nj_cert_short_name(const struct nj_cert *cert, struct nj_buf *out)
 {
-    struct attribute attrs[NJ_DN_MAX_ATTRIBUTES];
+    struct nj_dn_attribute attrs[NJ_DN_MAX_ATTRIBUTES];
     size_t n = 0;
-    if (read_attributes(cert->subject, attrs, &n) < 0) {
+    if (nj_dn_attributes(cert->subject, attrs, &n) < 0) {
         return NJ_E_INVALID;
     }
-    const struct attribute *found = last_of(attrs, n, ARC_CN);
+    const struct nj_dn_attribute *found = last_of(attrs, n, ARC_CN);
     for (size_t i = 0; found == NULL && i < n; i++) {
         found = number_of(&attrs[i]) == ARC_O ? &attrs[i] : NULL;
     }

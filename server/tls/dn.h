@@ -8,6 +8,9 @@
  */
 #ifndef NJ_TLS_DN_H
 #define NJ_TLS_DN_H
+#include <stddef.h>
+#include <stdint.h>
+
 #include "natterjack/plugin.h"
 
 struct nj_buf;
@@ -15,11 +18,28 @@ struct nj_cert;
 
 #define NJ_DN_MAX_ATTRIBUTES 256
 
+/* One AttributeTypeAndValue, as it stands in the certificate. */
+struct nj_dn_attribute {
+    struct nj_span type; /* body of the OID */
+    struct nj_span value;
+    uint32_t rdn; /* in the how many-th set it is, from 0 */
+    uint8_t tag;  /* of the value */
+};
+
+/* All attributes in certificate order, at most NJ_DN_MAX_ATTRIBUTES.  NJ_OK or NJ_E_INVALID. */
+int nj_dn_attributes(struct nj_span rdn_sequence, struct nj_dn_attribute *out, size_t *n_out);
+
+/* "CN" for the body of its OID: one of the nine above, or "DC".  NULL for any other. */
+const char *nj_dn_type_name(struct nj_span type);
+
 /* Is it an RDN sequence whose values are all readable strings?  NJ_OK or NJ_E_INVALID. */
 int nj_dn_check(struct nj_span rdn_sequence);
 
 /* The text of a whole RDN sequence, appended.  NJ_OK, NJ_E_INVALID or NJ_E_LIMIT. */
 int nj_dn_text(struct nj_span rdn_sequence, struct nj_buf *out);
+
+/* The nine types with a name alone: what verify_and_map compares with user names. */
+int nj_dn_named_text(struct nj_span rdn_sequence, struct nj_buf *out);
 
 /* The subject: connz `subject`, and the detail of a failed handshake. */
 int nj_cert_subject_text(const struct nj_cert *cert, struct nj_buf *out);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "certs.h"
+#include "tests/unit/names.h"
 #include "tls/der.h"
 #include "tls/dn.h"
 
@@ -181,6 +182,37 @@ START_TEST(subjects_read_as_in_the_reference)
 }
 END_TEST
 
+/* More attributes than we look at; the reference has no limit. */
+static const char *const beyond_limits = "ous-300";
+
+START_TEST(odd_certificates_are_read_or_refused_as_in_the_reference)
+{
+    struct names_table table;
+    names_read(&table, "certs.tsv");
+    ck_assert_int_gt(table.n, 100);
+    for (int i = 0; i < table.n; i++) {
+        char **fields = table.rows[i].fields;
+        if (strncmp(fields[0], "deep-", 5) == 0) {
+            continue; /* chains: for the verify hook */
+        }
+        certs_free(&file);
+        nj_cert_fini(&cert);
+        names_load(&file, fields[0]);
+        bool refused = nj_cert_init(&cert, file.certs[0], &err) < 0;
+        bool expected = strcmp(fields[1], "accept") != 0 || strcmp(fields[0], beyond_limits) == 0;
+        ck_assert_msg(refused == expected, "%s: %s", fields[0], refused ? err.text : "taken");
+        if (!refused) {
+            nj_buf_clear(&text);
+            ck_assert_int_eq(nj_cert_subject_text(&cert, &text), NJ_OK);
+            size_t len = names_unescape(fields[2]);
+            ck_assert_msg(text.len == len && memcmp(text.ptr, fields[2], len) == 0, "%s: %s",
+                          fields[0], text.ptr);
+        }
+    }
+    free(table.rows);
+}
+END_TEST
+
 START_TEST(the_short_name_is_the_last_common_name_or_the_serial_number)
 {
     read_cert("leaf-odd-full");
@@ -319,6 +351,7 @@ int main(void)
     tcase_add_test(tc, a_thousand_sans_are_fine);
     tcase_add_test(tc, a_serial_number_is_written_in_decimal);
     tcase_add_test(tc, subjects_read_as_in_the_reference);
+    tcase_add_test(tc, odd_certificates_are_read_or_refused_as_in_the_reference);
     tcase_add_test(tc, the_short_name_is_the_last_common_name_or_the_serial_number);
     tcase_add_test(tc, a_text_over_the_limit_is_refused_and_not_overrun);
     tcase_add_test(tc, control_characters_become_visible);
