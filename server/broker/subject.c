@@ -73,3 +73,38 @@ bool nj_subject_matches(const char *pattern, size_t pattern_len, const char *lit
     }
     return p > pattern_len && l > literal_len;
 }
+
+bool nj_subject_covers(const char *pattern, size_t pattern_len, const char *other, size_t other_len)
+{
+    size_t p = 0;
+    size_t o = 0;
+    while (p <= pattern_len && o <= other_len) {
+        size_t pn = token_len(pattern, pattern_len, p);
+        size_t on = token_len(other, other_len, o);
+        if (pn == 1 && pattern[p] == '>') {
+            return true;
+        }
+        if (on == 1 && other[o] == '>') {
+            return false;
+        }
+        bool star = pn == 1 && pattern[p] == '*';
+        if (!star && (pn != on || memcmp(pattern + p, other + o, pn) != 0)) {
+            return false;
+        }
+        p += pn + 1;
+        o += on + 1;
+    }
+    return p > pattern_len && o > other_len;
+}
+
+bool nj_subject_has_wildcard(const char *s, size_t len)
+{
+    for (size_t at = 0; at <= len;) {
+        size_t n = token_len(s, len, at);
+        if (n == 1 && (s[at] == '*' || s[at] == '>')) {
+            return true;
+        }
+        at += n + 1;
+    }
+    return false;
+}

@@ -17,4 +17,11 @@ size_t nj_subject_tokens(const char *s, size_t len);
 bool nj_subject_matches(const char *pattern, size_t pattern_len, const char *literal,
                         size_t literal_len);
 
+/* Does every subject that `other` matches match the pattern too?  Wildcards of both count. */
+bool nj_subject_covers(const char *pattern, size_t pattern_len, const char *other,
+                       size_t other_len);
+
+/* Has it a token that is a wildcard? */
+bool nj_subject_has_wildcard(const char *s, size_t len);
+
 #endif

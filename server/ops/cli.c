@@ -1,3 +1,4 @@
+#include "ops/auth_setup.h"
 #include "ops/cli.h"
 
 #include <stdbool.h>
@@ -231,7 +232,8 @@ int nj_cli_check_start(const struct nj_options *o, struct nj_error *err)
     if (o->server_name != NULL && strchr(o->server_name, ' ') != NULL) {
         return nj_error_set(err, NJ_E_INVALID, "server name cannot contain spaces");
     }
-    return check_flag_secrets(o, err);
+    int rc = nj_auth_setup_check(o, err);
+    return rc == NJ_OK ? check_flag_secrets(o, err) : rc;
 }
 
 static int open_log(const struct nj_options *o)

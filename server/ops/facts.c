@@ -258,7 +258,7 @@ static void add_open(struct nj_client *c, void *arg)
     f->name = dup_or_null(c->name);
     f->lang = dup_or_null(c->lang);
     f->version = dup_or_null(c->version);
-    f->authorized_user = c->by_token ? nj_strdup("[REDACTED]") : dup_or_null(c->user);
+    f->authorized_user = dup_or_null(nj_client_authorized_user(c));
     f->account = nj_strdup(c->account->name);
     f->name_tag = nj_strdup(c->account->name);
     add_tls_facts(c, col->q, f);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/nkey.h"
 #include "base/buf.h"
 #include "conf/conf.h"
 #include "ops/option_table.h"
@@ -111,8 +112,10 @@ bool nj_reader_cert_store(struct nj_option_reader *r, const struct nj_conf_membe
 void nj_tls_block_init(struct nj_tls_block *b);
 void nj_tls_block_free(struct nj_tls_block *b);
 
-/* A public nkey of the kind whose letter is `letter` (U, A, O, X, N, C); '*': of any kind. */
-bool nj_nkey_is_public(const char *text, char letter);
+/* Permissions.  With perms_out they are kept: one reference; it stays as it is when something is
+ * wrong with them. */
+void nj_reader_permissions(struct nj_option_reader *r, const struct nj_conf_value *v,
+                           struct nj_perms **perms_out);
 
 /*
  * Under require_fips: is what stands there allowed?  False after an error, by name and place;
@@ -130,12 +133,13 @@ bool nj_reader_fips_feature(struct nj_option_reader *r, const struct nj_conf_val
 bool nj_reader_fips_suite(struct nj_option_reader *r, const struct nj_conf_value *at, uint16_t id);
 bool nj_reader_fips_group(struct nj_option_reader *r, const struct nj_conf_value *at, uint16_t id);
 
-/* Permissions; checked, not kept. */
-void nj_reader_permissions(struct nj_option_reader *r, const struct nj_conf_value *v);
-
-/* A list of users; checked, not kept.  `block` is where duplicates are reported. */
+/* A list of users, added to *list.  `block` is where duplicates are reported. */
 void nj_reader_users(struct nj_option_reader *r, const struct nj_conf_member *m,
-                     const struct nj_conf_value *block);
+                     const struct nj_conf_value *block, struct nj_user_list *list);
+
+void nj_user_list_clear(struct nj_user_list *list);
+/* Users without permissions of their own get these. */
+void nj_user_list_default_perms(struct nj_user_list *list, struct nj_perms *perms);
 
 /* Append a value for a message: scalars as %v prints them, containers without their content. */
 void nj_reader_show(const struct nj_conf_value *v, struct nj_buf *out);

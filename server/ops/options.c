@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "conf/conf.h"
+#include "ops/auth_setup.h"
 #include "ops/option_reader.h"
 #include "ops/option_table.h"
 #include "tls/fips.h"
@@ -53,6 +54,8 @@ void nj_options_free(struct nj_options *o)
     drop_secret(&o->pass);
     drop_secret(&o->token);
     nj_dealloc(o->user);
+    nj_user_list_clear(&o->users);
+    nj_dealloc(o->no_auth_user);
     nj_dealloc(o->config_file);
     nj_dealloc(o->host);
     nj_dealloc(o->server_name);
@@ -268,5 +271,5 @@ int nj_options_check(const struct nj_options *o, struct nj_error *err)
     if (o->server_name != NULL && strchr(o->server_name, ' ') != NULL) {
         return nj_error_set(err, NJ_E_INVALID, "server name cannot contain spaces");
     }
-    return NJ_OK;
+    return nj_auth_setup_check(o, err);
 }

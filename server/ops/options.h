@@ -15,6 +15,14 @@
 #include "tls/tls_block.h"
 
 struct nj_buf;
+struct nj_perms;
+struct nj_user;
+
+/* References to users, in the order of the file. */
+struct nj_user_list {
+    struct nj_user **at;
+    size_t n;
+};
 
 struct nj_options {
     char *config_file;      /* as given to -c; NULL */
@@ -65,6 +73,8 @@ struct nj_options {
     /* authorization */
     char *user, *pass, *token; /* NULL when absent or empty */
     double auth_timeout_s;     /* 0: default (2, or TLS timeout + 1) */
+    struct nj_user_list users; /* default permissions are filled in */
+    char *no_auth_user;        /* name or nkey; NULL */
 
     /* tls */
     struct nj_tls_block tls;

@@ -1,6 +1,7 @@
 /* options_auth.c: the top-level `authorization` block. */
 #include <string.h>
 
+#include "auth/perms.h"
 #include "base/alloc.h"
 #include "natterjack/plugin.h"
 #include "ops/option_reader.h"
@@ -35,11 +36,11 @@ static void read_callout(struct nj_option_reader *r, const struct nj_conf_member
     if (!nj_reader_fips_feature(r, &m->value, m->key, "needs Ed25519 signatures")) {
         return;
     }
-    nj_reader_unserved(r, m, "is not served yet; use a user or a token");
+    nj_reader_unserved(r, m, "is not served yet; use users or a token");
 }
 
 static void read_member(struct nj_option_reader *r, const struct nj_conf_member *m,
-                        const struct nj_conf_value *block, bool *users_out)
+                        const struct nj_conf_value *block, struct nj_perms **defaults_out)
 {
     static const char *const user[] = { "user", "username", NULL };
     static const char *const pass[] = { "pass", "password", NULL };
@@ -60,14 +61,11 @@ static void read_member(struct nj_option_reader *r, const struct nj_conf_member 
     } else if (nj_key_is(m, "timeout")) {
         read_timeout(r, m);
     } else if (nj_key_is(m, "users")) {
-        nj_reader_users(r, m, block);
-        *users_out = m->value.type == NJ_CONF_LIST && m->value.as.list->count > 0;
-        if (*users_out) {
-            nj_reader_unserved(r, m, "are not served yet; use one user or a token");
-        }
+        nj_user_list_clear(&o->users);
+        nj_reader_users(r, m, block, &o->users);
     } else if (nj_key_among(m, defaults)) {
-        nj_reader_permissions(r, &m->value);
-        nj_reader_unserved(r, m, "is not served yet; remove it");
+        nj_reader_permissions(r, &m->value, defaults_out);
+        nj_reader_unserved(r, m, "are not served yet; remove them");
     } else if (nj_key_among(m, callout)) {
         read_callout(r, m);
     } else if (nj_key_is(m, "proxy_required")) {
@@ -87,31 +85,39 @@ static void forget(struct nj_options *o)
     nj_dealloc(o->token);
     o->user = o->pass = o->token = NULL;
     o->auth_timeout_s = 0;
+    nj_user_list_clear(&o->users);
+}
+
+static void judge(struct nj_option_reader *r, const struct nj_conf_value *block)
+{
+    const struct nj_options *o = r->o;
+    bool single = o->user != NULL || o->pass != NULL;
+    bool users = o->users.n > 0;
+    if (single && o->token != NULL) {
+        nj_reader_fail(r, block, "Cannot have a user/pass and token");
+    } else if (single && users) {
+        nj_reader_fail(r, block, "Can not have a single user/pass and a users array");
+    } else if (o->token != NULL && users) {
+        nj_reader_fail(r, block, "Can not have a token and a users array");
+    }
 }
 
 void nj_set_authorization(struct nj_option_reader *r, const struct nj_option *opt,
                           const struct nj_conf_member *m)
 {
-    struct nj_options *o = r->o;
+    struct nj_perms *defaults = NULL;
     size_t errors = r->errors.len;
-    bool users = false;
     (void) opt;
     if (!nj_reader_is(r, &m->value, NJ_CONF_MAP)) {
         return;
     }
-    forget(o);
+    forget(r->o);
     for (size_t i = 0; i < m->value.as.map->count; i++) {
-        read_member(r, &m->value.as.map->members[i], &m->value, &users);
+        read_member(r, &m->value.as.map->members[i], &m->value, &defaults);
     }
-    if (r->errors.len != errors) {
-        return;
-    }
-    bool single = o->user != NULL || o->pass != NULL;
-    if (single && o->token != NULL) {
-        nj_reader_fail(r, &m->value, "Cannot have a user/pass and token");
-    } else if (single && users) {
-        nj_reader_fail(r, &m->value, "Can not have a single user/pass and a users array");
-    } else if (o->token != NULL && users) {
-        nj_reader_fail(r, &m->value, "Can not have a token and a users array");
+    nj_user_list_default_perms(&r->o->users, defaults);
+    nj_perms_unref(&defaults);
+    if (r->errors.len == errors) {
+        judge(r, &m->value);
     }
 }

@@ -391,7 +391,7 @@ static void read_auth(struct block_reader *br, const struct nj_conf_member *m, c
         } else if (nj_key_is(in, "timeout")) {
             read_auth_timeout(br, in);
         } else if (nj_key_is(in, "permissions")) {
-            nj_reader_permissions(br->r, &in->value);
+            nj_reader_permissions(br->r, &in->value, NULL);
             if (br->b->place == NJ_TLS_ROUTES && strcmp(br->b->name, "cluster") == 0) {
                 nj_reader_misuse(br->r, m,
                                  "setting \"permissions\" within cluster authorization "
@@ -566,7 +566,7 @@ static void read_as(struct block_reader *br, const struct nj_conf_member *m,
         read_ws_auth(br, v);
         break;
     case PERMISSIONS:
-        nj_reader_permissions(r, v);
+        nj_reader_permissions(r, v, NULL);
         break;
     case URL:
         (void) read_url(br, v);

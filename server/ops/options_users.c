@@ -1,195 +1,28 @@
-/*
- * options_users.c: lists of users and their permissions.  They are checked as the reference checks
- * them and not kept: serving them is not done yet.
- */
-#include <stdio.h>
+/* options_users.c: lists of users. */
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "auth/perms.h"
+#include "auth/user.h"
 #include "base/alloc.h"
 #include "base/quote.h"
-#include "conf/goconv.h"
 #include "natterjack/plugin.h"
 #include "ops/option_reader.h"
 
-/* ---- subjects ------------------------------------------------------------------------------- */
-
-/* No blanks, no empty token, ">" alone and last. */
-static bool is_subject(const char *s, size_t len)
+void nj_user_list_clear(struct nj_user_list *list)
 {
-    size_t start = 0;
-    if (len == 0) {
-        return false;
+    for (size_t i = 0; i < list->n; i++) {
+        nj_user_unref(&list->at[i]);
     }
-    for (size_t i = 0; i <= len; i++) {
-        if (i < len && (s[i] == ' ' || (s[i] >= '\t' && s[i] <= '\r' && s[i] != '\v'))) {
-            return false;
-        }
-        if (i == len || s[i] == '.') {
-            bool tail = i - start == 1 && s[start] == '>';
-            if (i == start || (tail && i < len)) {
-                return false;
-            }
-            start = i + 1;
-        }
-    }
-    return true;
+    nj_dealloc(list->at);
+    *list = (struct nj_user_list){ 0 };
 }
 
-enum direction { PUBLISH, SUBSCRIBE };
-
-/* Report with a place, or without where the reference gives none. */
-static void refuse(struct nj_option_reader *r, const struct nj_conf_value *at, const char *what,
-                   const char *s, size_t len)
+static void list_add(struct nj_user_list *list, struct nj_user *u)
 {
-    char *text = nj_quoted(s, len);
-    if (at == NULL) {
-        nj_reader_fail_plain(r, "%s %s is not a valid %s", what, text, what);
-    } else {
-        nj_reader_fail(r, at, "%s %s is not a valid %s", what, text, what);
-    }
-    nj_dealloc(text);
+    list->at = nj_realloc(list->at, (list->n + 1) * sizeof(list->at[0]));
+    list->at[list->n++] = u;
 }
-
-/* "SUBJECT", or for subscriptions also "SUBJECT QUEUE". */
-static bool check_subject(struct nj_option_reader *r, const struct nj_conf_value *at,
-                          const struct nj_conf_value *v, enum direction way)
-{
-    const char *s = v->as.str.ptr;
-    size_t len = v->as.str.len;
-    const char *blank = strchr(s, ' ');
-    bool pair = way == SUBSCRIBE && blank != NULL && strchr(blank + 1, ' ') == NULL;
-    size_t subject_len = pair ? (size_t) (blank - s) : len;
-
-    if (!is_subject(s, subject_len)) {
-        refuse(r, at, "subject", s, subject_len);
-        return false;
-    }
-    if (pair && !is_subject(blank + 1, strlen(blank + 1))) {
-        refuse(r, at, "queue", blank + 1, strlen(blank + 1));
-        return false;
-    }
-    return true;
-}
-
-static void check_subjects(struct nj_option_reader *r, const struct nj_conf_value *at,
-                           const struct nj_conf_value *v, enum direction way)
-{
-    if (v->type == NJ_CONF_STRING) {
-        (void) check_subject(r, at, v, way);
-        return;
-    }
-    if (v->type != NJ_CONF_LIST) {
-        const char *type = nj_conf_type_name(v->type);
-        const char *text = "Expected subject permissions to be a subject, or array of subjects, "
-                           "got";
-        if (at == NULL) {
-            nj_reader_fail_plain(r, "%s %s", text, type);
-        } else {
-            nj_reader_fail(r, at, "%s %s", text, type);
-        }
-        return;
-    }
-    for (size_t i = 0; i < v->as.list->count; i++) {
-        const struct nj_conf_value *item = &v->as.list->items[i];
-        if (item->type != NJ_CONF_STRING) {
-            nj_reader_fail(r, item, "Subject in permissions array cannot be cast to string");
-            return;
-        }
-        if (!check_subject(r, at, item, way)) {
-            return;
-        }
-    }
-}
-
-/* { allow, deny } */
-static void check_allow_deny(struct nj_option_reader *r, const struct nj_conf_map *map,
-                             enum direction way)
-{
-    static const char *const names[] = { "allow", "deny", NULL };
-    for (size_t i = 0; i < map->count; i++) {
-        const struct nj_conf_member *m = &map->members[i];
-        if (nj_key_among(m, names)) {
-            check_subjects(r, &m->value, &m->value, way);
-        } else if (!m->value.used_as_variable) {
-            nj_reader_fail(r, &m->value,
-                           "Unknown field name \"%s\" parsing subject permissions, only 'allow' "
-                           "or 'deny' are permitted",
-                           m->key);
-        }
-    }
-}
-
-static void check_direction(struct nj_option_reader *r, const struct nj_conf_value *v,
-                            enum direction way)
-{
-    if (v->type == NJ_CONF_MAP) {
-        check_allow_deny(r, v->as.map, way);
-    } else {
-        check_subjects(r, NULL, v, way);
-    }
-}
-
-/* ---- permissions ---------------------------------------------------------------------------- */
-
-static void check_expires(struct nj_option_reader *r, const struct nj_conf_value *v)
-{
-    int64_t ns = 0;
-    if (v->type != NJ_CONF_STRING) {
-        nj_reader_fail(r, v, "error parsing expires, not a duration string");
-    } else {
-        (void) nj_reader_duration_text(r, v, "expires", &ns);
-    }
-}
-
-static void check_responses(struct nj_option_reader *r, const struct nj_conf_value *v)
-{
-    static const char *const counts[] = { "max", "max_msgs", "max_messages", "max_responses",
-                                          NULL };
-    static const char *const times[] = { "expires", "expiration", "ttl", NULL };
-    if (v->type == NJ_CONF_BOOL) {
-        return;
-    }
-    if (v->type != NJ_CONF_MAP) {
-        nj_reader_fail(r, v, "error parsing response permissions, expected a boolean or a map");
-        return;
-    }
-    for (size_t i = 0; i < v->as.map->count; i++) {
-        const struct nj_conf_member *m = &v->as.map->members[i];
-        if (nj_key_among(m, counts)) {
-            (void) nj_reader_is(r, &m->value, NJ_CONF_INT);
-        } else if (nj_key_among(m, times)) {
-            check_expires(r, &m->value);
-        } else if (!m->value.used_as_variable) {
-            nj_reader_fail(r, &m->value, "Unknown field \"%s\" parsing permissions", m->key);
-        }
-    }
-}
-
-void nj_reader_permissions(struct nj_option_reader *r, const struct nj_conf_value *v)
-{
-    static const char *const publish[] = { "publish", "pub", "import", NULL };
-    static const char *const subscribe[] = { "subscribe", "sub", "export", NULL };
-    static const char *const responses[] = { "allow_responses", "publish_allow_responses", NULL };
-    if (v->type != NJ_CONF_MAP) {
-        nj_reader_expected(r, v, "permissions to be a map/struct");
-        return;
-    }
-    for (size_t i = 0; i < v->as.map->count; i++) {
-        const struct nj_conf_member *m = &v->as.map->members[i];
-        if (nj_key_among(m, publish)) {
-            check_direction(r, &m->value, PUBLISH);
-        } else if (nj_key_among(m, subscribe)) {
-            check_direction(r, &m->value, SUBSCRIBE);
-        } else if (nj_key_among(m, responses)) {
-            check_responses(r, &m->value);
-        } else if (!m->value.used_as_variable) {
-            nj_reader_fail(r, &m->value, "Unknown field \"%s\" parsing permissions", m->key);
-        }
-    }
-}
-
-/* ---- users ---------------------------------------------------------------------------------- */
 
 static const char *const user_names[] = { "user", "username", NULL };
 static const char *const pass_names[] = { "pass", "password", NULL };
@@ -198,22 +31,12 @@ static const char *const permission_names[] = { "permissions", "permission", "au
 static const char *const type_names[] = { "allowed_connection_types", "connection_types", "clients",
                                           NULL };
 
-static bool is_connection_type(const char *s)
+/* What is no connection type is gathered in upper case and quoted. */
+static void gather_type(struct nj_buf *bad, const char *s, uint32_t *types)
 {
-    static const char *const known[] = { "STANDARD", "WEBSOCKET", "LEAFNODE",  "LEAFNODE_WS",
-                                         "MQTT",     "MQTT_WS",   "IN_PROCESS" };
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strcasecmp(known[i], s) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Gather what is no connection type, in upper case and quoted. */
-static void gather_bad_type(struct nj_buf *bad, const char *s)
-{
-    if (is_connection_type(s)) {
+    uint32_t type = nj_user_type(s);
+    *types |= type;
+    if (type != 0) {
         return;
     }
     char *upper = nj_strdup(s);
@@ -225,12 +48,14 @@ static void gather_bad_type(struct nj_buf *bad, const char *s)
     nj_dealloc(upper);
 }
 
-static void check_types(struct nj_option_reader *r, const struct nj_conf_value *v)
+static void read_types(struct nj_option_reader *r, const struct nj_conf_value *v,
+                       uint32_t *types_out)
 {
+    *types_out = 0;
     struct nj_buf bad;
     nj_buf_init(&bad, SIZE_MAX);
     if (v->type == NJ_CONF_STRING) {
-        gather_bad_type(&bad, v->as.str.ptr);
+        gather_type(&bad, v->as.str.ptr, types_out);
     } else if (v->type != NJ_CONF_LIST) {
         nj_reader_fail(r, v, "error parsing allowed connection types: unsupported type %s",
                        nj_conf_type_name(v->type));
@@ -238,7 +63,7 @@ static void check_types(struct nj_option_reader *r, const struct nj_conf_value *
     for (size_t i = 0; v->type == NJ_CONF_LIST && i < v->as.list->count; i++) {
         const struct nj_conf_value *item = &v->as.list->items[i];
         if (item->type == NJ_CONF_STRING) {
-            gather_bad_type(&bad, item->as.str.ptr);
+            gather_type(&bad, item->as.str.ptr, types_out);
         } else {
             nj_reader_fail(r, item,
                            "error parsing allowed connection types: unsupported type in array %s",
@@ -254,120 +79,189 @@ static void check_types(struct nj_option_reader *r, const struct nj_conf_value *
 /* A list of users being read. */
 struct users {
     struct nj_option_reader *r;
-    const char **names; /* in the tree */
-    size_t names_n;
-    const char **nkeys;
-    size_t nkeys_n;
+    struct nj_user_list *list;
 };
 
-struct user {
+/* One entry being read; texts lie in the tree. */
+struct entry {
     const char *name;
     const char *pass;
     const char *nkey;
+    struct nj_perms *perms; /* a reference */
+    uint32_t types;
+    bool proxy_required;
 };
+
+/* A text that ends at a NUL would be a weaker secret than the one in the file. */
+static bool read_text(struct nj_option_reader *r, const struct nj_conf_value *v,
+                      const char **text_out)
+{
+    if (!nj_reader_is(r, v, NJ_CONF_STRING)) {
+        return false;
+    }
+    if (strlen(v->as.str.ptr) != v->as.str.len) {
+        nj_reader_fail(r, v, "a name or password must not hold a NUL byte");
+        return false;
+    }
+    *text_out = v->as.str.ptr;
+    return true;
+}
 
 /* One member of an entry.  Types are wrong one by one; false ends the list. */
 static bool read_user_member(struct nj_option_reader *r, const struct nj_conf_member *m,
-                             struct user *u)
+                             struct entry *e)
 {
-    const char **where = nj_key_among(m, user_names)   ? &u->name
-                         : nj_key_among(m, pass_names) ? &u->pass
-                         : nj_key_is(m, "nkey")        ? &u->nkey
+    const char **where = nj_key_among(m, user_names)   ? &e->name
+                         : nj_key_among(m, pass_names) ? &e->pass
+                         : nj_key_is(m, "nkey")        ? &e->nkey
                                                        : NULL;
     if (where != NULL) {
-        if (!nj_reader_is(r, &m->value, NJ_CONF_STRING)) {
-            return false;
-        }
-        *where = m->value.as.str.ptr;
-        return (where != &u->nkey ||
+        return read_text(r, &m->value, where) &&
+               (where != &e->nkey ||
                 nj_reader_fips_feature(r, &m->value, m->key, "needs Ed25519")) &&
-               (where != &u->pass || nj_reader_fips_password(r, &m->value, u->pass));
-    } else if (nj_key_among(m, permission_names)) {
-        nj_reader_permissions(r, &m->value);
+               (where != &e->pass || nj_reader_fips_password(r, &m->value, e->pass));
+    }
+    if (nj_key_among(m, permission_names)) {
+        nj_reader_permissions(r, &m->value, &e->perms);
+        nj_reader_unserved(r, m, "are not served yet; remove them");
     } else if (nj_key_among(m, type_names)) {
-        check_types(r, &m->value);
+        read_types(r, &m->value, &e->types);
     } else if (nj_key_is(m, "proxy_required")) {
-        return nj_reader_is(r, &m->value, NJ_CONF_BOOL);
+        if (nj_reader_bool(r, &m->value, &e->proxy_required) && e->proxy_required) {
+            nj_reader_unserved(r, m, "is not served yet; remove it");
+        }
+        return m->value.type == NJ_CONF_BOOL;
     } else {
         nj_reader_unknown(r, m);
     }
     return true;
 }
 
-static bool judge_user(struct users *us, const struct nj_conf_value *last, const struct user *u)
+static bool judge_user(struct users *us, const struct nj_conf_value *last, const struct entry *e)
 {
-    if (u->nkey != NULL) {
-        if (!nj_nkey_is_public(u->nkey, 'U')) {
+    if (e->nkey != NULL) {
+        if (!nj_nkey_is_public(e->nkey, 'U')) {
             nj_reader_fail(us->r, last, "Not a valid public nkey for a user");
             return false;
         }
-        if (u->name != NULL || u->pass != NULL) {
+        if (e->name != NULL || e->pass != NULL) {
             nj_reader_fail(us->r, last, "Nkey users do not take usernames or passwords");
             return false;
         }
-        us->nkeys[us->nkeys_n++] = u->nkey;
-        return true;
-    }
-    if (u->name == NULL || u->name[0] == '\0') {
+    } else if (e->name == NULL || e->name[0] == '\0') {
         nj_reader_fail(us->r, last, "User entry requires a user");
         return false;
     }
-    us->names[us->names_n++] = u->name;
     return true;
+}
+
+static void add_user(struct users *us, const struct entry *e)
+{
+    struct nj_user *u = nj_user_new(e->nkey != NULL ? NULL : e->name, e->nkey, e->pass, e->perms);
+    u->types = e->types;
+    u->flags = e->proxy_required ? NJ_USER_PROXY_REQUIRED : 0;
+    list_add(us->list, u);
 }
 
 static bool read_user(struct users *us, const struct nj_conf_value *v)
 {
-    struct user u = { NULL, NULL, NULL };
+    struct entry e = { 0 };
     const struct nj_conf_value *last = v; /* what the reference has looked at last */
+    bool go_on = true;
     if (v->type != NJ_CONF_MAP) {
         nj_reader_expected(us->r, v, "user entry to be a map/struct");
         return true;
     }
-    for (size_t i = 0; i < v->as.map->count; i++) {
+    for (size_t i = 0; i < v->as.map->count && go_on; i++) {
         last = &v->as.map->members[i].value;
-        if (!read_user_member(us->r, &v->as.map->members[i], &u)) {
-            return false;
-        }
+        go_on = read_user_member(us->r, &v->as.map->members[i], &e);
     }
-    return judge_user(us, last, &u);
+    go_on = go_on && judge_user(us, last, &e);
+    if (go_on) {
+        add_user(us, &e);
+    }
+    nj_perms_unref(&e.perms);
+    return go_on;
 }
 
-static void report_twins(struct users *us, const struct nj_conf_value *block, const char *what,
-                         const char **names, size_t n)
+/* ---- twins ---------------------------------------------------------------------------------- */
+
+struct name {
+    const char *text;
+    size_t at;
+};
+
+static int compare_names(const void *a, const void *b)
 {
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(names[i], names[j]) == 0) {
-                char *text = nj_quoted(names[i], strlen(names[i]));
-                nj_reader_fail(us->r, block, "Duplicate %s %s detected", what, text);
-                nj_dealloc(text);
-                return;
-            }
+    const struct name *x = a;
+    const struct name *y = b;
+    int c = strcmp(x->text, y->text);
+    return c != 0 ? c : x->at < y->at ? -1 : 1;
+}
+
+/* The twin that comes first in the list is reported. */
+static void report_twins(struct users *us, const struct nj_conf_value *block, const char *what,
+                         struct name *names, size_t n)
+{
+    const struct name *twin = NULL;
+    qsort(names, n, sizeof(*names), compare_names);
+    for (size_t i = 1; i < n; i++) {
+        if (strcmp(names[i].text, names[i - 1].text) == 0 &&
+            (twin == NULL || names[i].at < twin->at)) {
+            twin = &names[i];
         }
     }
+    if (twin != NULL) {
+        char *text = nj_quoted(twin->text, strlen(twin->text));
+        nj_reader_fail(us->r, block, "Duplicate %s %s detected", what, text);
+        nj_dealloc(text);
+    }
+}
+
+static void look_for_twins(struct users *us, const struct nj_conf_value *block)
+{
+    struct name *names = nj_calloc(us->list->n + 1, sizeof(*names));
+    size_t n = 0;
+    for (size_t i = 0; i < us->list->n; i++) {
+        if (us->list->at[i]->name != NULL) {
+            names[n++] = (struct name){ us->list->at[i]->name, i };
+        }
+    }
+    report_twins(us, block, "user", names, n);
+    n = 0;
+    for (size_t i = 0; i < us->list->n; i++) {
+        if (us->list->at[i]->name == NULL) {
+            names[n++] = (struct name){ us->list->at[i]->nkey, i };
+        }
+    }
+    report_twins(us, block, "nkey", names, n);
+    nj_dealloc(names);
 }
 
 void nj_reader_users(struct nj_option_reader *r, const struct nj_conf_member *m,
-                     const struct nj_conf_value *block)
+                     const struct nj_conf_value *block, struct nj_user_list *list)
 {
-    struct users us = { .r = r };
+    struct users us = { .r = r, .list = list };
     if (m->value.type != NJ_CONF_LIST) {
         nj_reader_expected(r, &m->value, "users field to be an array");
         return;
     }
     const struct nj_conf_list *l = m->value.as.list;
-    us.names = nj_calloc(l->count, sizeof(*us.names));
-    us.nkeys = nj_calloc(l->count, sizeof(*us.nkeys));
     size_t errors = r->errors.len;
     bool go_on = true;
     for (size_t i = 0; i < l->count && go_on; i++) {
         go_on = read_user(&us, &l->items[i]);
     }
     if (r->errors.len == errors) {
-        report_twins(&us, block, "user", us.names, us.names_n);
-        report_twins(&us, block, "nkey", us.nkeys, us.nkeys_n);
+        look_for_twins(&us, block);
     }
-    nj_dealloc(us.names);
-    nj_dealloc(us.nkeys);
+}
+
+void nj_user_list_default_perms(struct nj_user_list *list, struct nj_perms *perms)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->at[i]->perms == NULL) {
+            list->at[i]->perms = nj_perms_ref(perms);
+        }
+    }
 }

@@ -18,6 +18,7 @@
 #include "broker/account.h"
 #include "io/listener.h"
 #include "io/worker.h"
+#include "ops/auth_setup.h"
 #include "ops/control.h"
 #include "ops/facts.h"
 #include "ops/monitor.h"
@@ -166,8 +167,9 @@ int nj_server_check_block(const struct nj_tls_block *block, const char *tls_prov
 int nj_server_check_tls(const struct nj_options *o, struct nj_registry *reg, struct nj_error *err)
 {
     const struct nj_tls_provider *any = NULL;
-    return o->tls.present ? nj_server_check_block(&o->tls, o->tls_provider, reg, err)
-                          : nj_registry_tls(reg, o->tls_provider, &any, err);
+    int rc = o->tls.present ? nj_server_check_block(&o->tls, o->tls_provider, reg, err)
+                            : nj_registry_tls(reg, o->tls_provider, &any, err);
+    return rc != NJ_OK ? rc : nj_auth_setup_provider(o, reg, err);
 }
 
 /* ---- what connections obey -------------------------------------------------------------------------------------------- */
@@ -221,11 +223,11 @@ int nj_server_build_serving(const struct nj_options *o, struct nj_registry *reg,
 {
     struct nj_serving *s = nj_serving_new();
     set_limits(&s->limits, o);
-    s->auth = nj_auth_new(o->user, o->pass, o->token);
     s->allow_non_tls = o->allow_non_tls;
     (void) nj_server_read_advertise(o->client_advertise, &s->advertise_host, &s->advertise_port,
                                     NULL); /* whoever may refuse it has looked at it */
-    int rc = make_door(o, reg, &s->tls, err);
+    int rc = nj_auth_setup(o, reg, &s->auth, err);
+    rc = rc == NJ_OK ? make_door(o, reg, &s->tls, err) : rc;
     if (rc != NJ_OK) {
         nj_serving_unref(&s);
         return rc;
@@ -234,10 +236,9 @@ int nj_server_build_serving(const struct nj_options *o, struct nj_registry *reg,
     return NJ_OK;
 }
 
-void nj_server_lend_bcrypt(struct nj_hub *hub, const struct nj_options *o,
-                           struct nj_serving *serving)
+void nj_server_lend_bcrypt(struct nj_hub *hub, struct nj_serving *serving)
 {
-    if (hub->bcrypt == NULL && (nj_is_bcrypt(o->pass) || nj_is_bcrypt(o->token))) {
+    if (hub->bcrypt == NULL && nj_auth_has_hashes(serving->auth)) {
         hub->bcrypt = nj_bcrypt_start();
     }
     serving->bcrypt = hub->bcrypt;
@@ -457,7 +458,7 @@ static int prepare(struct server *s)
     if (s->o->tls.present) {
         warn_of_slow_aes(s->o, s->reg);
     }
-    nj_server_lend_bcrypt(&s->hub, s->o, s->hub.serving);
+    nj_server_lend_bcrypt(&s->hub, s->hub.serving);
     if (start_workers(s, &err) != NJ_OK) {
         return fatal("", &err);
     }

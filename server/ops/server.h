@@ -33,8 +33,7 @@ int nj_server_build_serving(const struct nj_options *o, struct nj_registry *reg,
                             struct nj_serving **serving_out, struct nj_error *err);
 
 /* Start the hub's bcrypt thread when the options have a hash for the first time. */
-void nj_server_lend_bcrypt(struct nj_hub *hub, const struct nj_options *o,
-                           struct nj_serving *serving);
+void nj_server_lend_bcrypt(struct nj_hub *hub, struct nj_serving *serving);
 
 /* "host" or "host:port", as client_advertise has it.  *port_out 0: as listened.  Nothing is written
  * for an empty text.  The caller frees *host_out (nj_dealloc). */

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "auth/user.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "ops/options.h"
@@ -45,11 +46,23 @@ static void log_names(const struct nj_options *o, const struct nj_startlog *s)
     nj_log_info("  ID:       %s", s->server_id);
 }
 
+/* An nkey user has none.  A user that only a certificate can choose has none either, but that is
+ * not known here. */
+static bool has_plain_password(const struct nj_options *o)
+{
+    bool found = (o->pass != NULL && nj_password_is_plain(o->pass)) ||
+                 (o->token != NULL && nj_password_is_plain(o->token));
+    for (size_t i = 0; !found && i < o->users.n; i++) {
+        const struct nj_user *u = o->users.at[i];
+        found = u->name != NULL && nj_password_is_plain(u->pass != NULL ? u->pass : "");
+    }
+    return found;
+}
+
 void nj_startlog_begin(const struct nj_options *o, const struct nj_startlog *s)
 {
     log_names(o, s);
-    if ((o->pass != NULL && nj_password_is_plain(o->pass)) ||
-        (o->token != NULL && nj_password_is_plain(o->token))) {
+    if (has_plain_password(o)) {
         nj_log_warn("Plaintext passwords detected, use nkeys or bcrypt");
     }
     if (o->config_file != NULL) {

@@ -198,6 +198,7 @@ static void on_gone(struct nj_conn *conn)
     nj_closed_ring_add(hub->closed, c);
     nj_client_drop_subs(c);
     nj_client_forget_options(c);
+    nj_client_set_user(c, NULL, NULL);
     nj_parser_fini(&c->parser);
     nj_tls_door_unref(&c->door);
     nj_dealloc(c->label);
@@ -417,7 +418,7 @@ static size_t operations(struct nj_client *c, const uint8_t *buf, size_t len)
     while (rc == NJ_OK && may_go_on(c)) {
         struct nj_event ev;
         size_t n;
-        if (used < len && speaks_too_early(c, buf[used])) {
+        if (used < len && speaks_too_early(c, buf[used]) && !nj_client_admit_silently(c)) {
             too_early(c);
             break;
         }
@@ -525,6 +526,9 @@ struct nj_client *nj_client_new(struct nj_hub *hub, struct nj_worker *w, int fd)
     c->pedantic = true;
     c->echo = true;
     c->must_auth = nj_auth_required(serving->auth);
+    if (nj_auth_has_nkeys(serving->auth)) {
+        nj_nonce_make(c->nonce);
+    }
     c->door = serving->tls != NULL ? nj_tls_door_ref(serving->tls) : NULL;
     c->start_ns = nj_wall_ns();
     c->start_us = w->now_us;

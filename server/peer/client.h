@@ -2,8 +2,9 @@
  * client.h: one client connection: what it does with the operations it gets.
  *
  * Belongs to its worker.  The files: client.c (life, bytes, closing), client_connect.c (CONNECT),
- * client_auth.c (the answer of authentication), client_pub.c (PUB and delivery), client_subs.c
- * (SUB, UNSUB), client_timers.c (ping, time-outs), client_tls.c (how TLS begins), client_log.c.
+ * client_auth.c (the answer of authentication), client_perms.c (what it may do), client_pub.c (PUB
+ * and delivery), client_subs.c (SUB, UNSUB), client_timers.c (ping, time-outs), client_tls.c (how
+ * TLS begins), client_log.c.
  */
 #ifndef NJ_PEER_CLIENT_H
 #define NJ_PEER_CLIENT_H
@@ -11,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "auth/nkey.h"
 #include "base/log.h"
 #include "io/conn.h"
 #include "peer/close_reason.h"
@@ -18,8 +20,11 @@
 #include "proto/parse.h"
 
 struct nj_account;
+struct nj_auth;
+struct nj_perms;
 struct nj_sub;
 struct nj_tls_door;
+struct nj_user;
 
 /* How far the stream is. */
 enum nj_client_phase {
@@ -59,7 +64,14 @@ struct nj_client {
     uint8_t protocol;
     char *name, *lang, *version; /* NULL: absent */
     char *user, *pass, *token;   /* pass and token are wiped once they were checked */
+    char *nkey, *sig;
     bool by_token;
+    char nonce[NJ_NONCE_LEN + 1]; /* "": it was told to sign nothing */
+
+    /* What it was let in with.  References of its own; NULL before, and where there is none. */
+    struct nj_auth *auth;
+    struct nj_user *admitted;
+    struct nj_perms *perms; /* NULL: it may do everything */
 
     /* TLS */
     bool tls_first;  /* INFO went out inside TLS */
@@ -128,6 +140,13 @@ void nj_client_forget_options(struct nj_client *c);
 
 /* client_auth.c */
 void nj_client_authenticate(struct nj_client *c);
+/* The first word is not CONNECT: is there a user for those who say nothing?  True: it is that one. */
+bool nj_client_admit_silently(struct nj_client *c);
+
+/* client_perms.c */
+/* It is this user now, with that user's permissions; NULL: nobody in particular.  References are
+ * taken; what it was before is let go. */
+void nj_client_set_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user);
 
 /* client_pub.c */
 void nj_client_publish(struct nj_client *c, const struct nj_event *ev);
@@ -173,6 +192,7 @@ void nj_client_log(const struct nj_client *c, enum nj_log_level level, const cha
         }                                                                                          \
     } while (0)
 void nj_client_make_label(struct nj_client *c);
+const char *nj_client_authorized_user(const struct nj_client *c); /* as /connz has it; or NULL */
 void nj_client_trace_in(const struct nj_client *c, const char *op, const char *arg, size_t len);
 void nj_client_trace_out(const struct nj_client *c, const char *text, size_t len);
 void nj_client_trace_payload(const struct nj_client *c, const char *arrow, const uint8_t *payload,

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "auth/auth.h"
 #include "auth/bcrypt.h"
+#include "auth/user.h"
 #include "broker/account.h"
 #include "peer/client.h"
 
@@ -14,12 +15,23 @@ struct answer {
     struct nj_worker *w;
     uint32_t slot, gen;
     uint64_t auth_gen; /* of the credentials that were compared */
+    struct nj_auth *auth; /* references: what it is let in with when the secret is right */
+    struct nj_user *user;
     bool match;
 };
 
+static void free_answer(struct answer *a)
+{
+    nj_auth_unref(&a->auth);
+    nj_user_unref(&a->user);
+    nj_dealloc(a);
+}
+
 static void log_failure(struct nj_client *c)
 {
-    if (c->user != NULL) {
+    if (c->nkey != NULL) {
+        nj_client_log(c, NJ_LVL_ERR, "authentication error - Nkey \"%s\"", c->nkey);
+    } else if (c->user != NULL) {
         nj_client_log(c, NJ_LVL_ERR, "authentication error - User \"%s\"", c->user);
     } else if (c->by_token) {
         nj_client_log(c, NJ_LVL_ERR, "authentication error - Token \"[REDACTED]\"");
@@ -30,6 +42,8 @@ static void log_failure(struct nj_client *c)
 
 static void forget_secrets(struct nj_client *c)
 {
+    nj_dealloc(c->sig);
+    c->sig = NULL;
     if (c->pass != NULL) {
         nj_wipe(c->pass, strlen(c->pass));
         nj_dealloc(c->pass);
@@ -73,6 +87,17 @@ static void finish(struct nj_client *c, bool ok)
     }
 }
 
+/* One that named nobody goes by the name of whom it became. */
+static void become(struct nj_client *c, struct nj_auth *auth, struct nj_user *user)
+{
+    nj_client_set_user(c, auth, user);
+    if (user != NULL && user->name != NULL && c->user == NULL) {
+        c->user = nj_strdup(user->name);
+    } else if (user != NULL && user->name == NULL && c->nkey == NULL) {
+        c->nkey = nj_strdup(user->nkey);
+    }
+}
+
 static void run_answer(struct nj_worker *w, struct nj_item *item)
 {
     struct answer *a = (struct answer *) (void *) item;
@@ -81,16 +106,19 @@ static void run_answer(struct nj_worker *w, struct nj_item *item)
         struct nj_client *c = (struct nj_client *) (void *) conn;
         c->auth_waits = false;
         nj_client_stop_wait(c);
-        if (a->auth_gen == nj_client_serving(c)->auth_gen) {
-            finish(c, a->match);
-        } else {
+        if (a->auth_gen != nj_client_serving(c)->auth_gen) {
             nj_client_authenticate(c); /* a reload came in between: ask again */
+        } else {
+            if (a->match) {
+                become(c, a->auth, a->user);
+            }
+            finish(c, a->match);
         }
         if (nj_client_is_open(c) && !c->auth_waits) {
             nj_conn_resume(conn);
         }
     }
-    nj_dealloc(a);
+    free_answer(a);
 }
 
 /* On the bcrypt thread. */
@@ -101,7 +129,8 @@ static void hashed(void *arg, bool match)
     nj_inbox_push(&a->w->inbox, &a->item);
 }
 
-static void wait_for_hash(struct nj_client *c, const char *hash, const char *secret)
+static void wait_for_hash(struct nj_client *c, struct nj_auth *auth,
+                          const struct nj_auth_result *result)
 {
     const struct nj_serving *s = nj_client_serving(c);
     struct answer *a = nj_zalloc(sizeof(*a));
@@ -110,9 +139,12 @@ static void wait_for_hash(struct nj_client *c, const char *hash, const char *sec
     a->slot = c->conn.slot;
     a->gen = c->conn.gen;
     a->auth_gen = s->auth_gen;
-    if (s->bcrypt == NULL || !nj_bcrypt_submit(s->bcrypt, hash, secret, hashed, a)) {
+    a->auth = nj_auth_ref(auth);
+    a->user = nj_user_ref(result->user);
+    if (s->bcrypt == NULL ||
+        !nj_bcrypt_submit(s->bcrypt, result->hash, result->secret, hashed, a)) {
         nj_client_log(c, NJ_LVL_WRN, "too many logins at once: password not looked at");
-        nj_dealloc(a);
+        free_answer(a);
         finish(c, false);
         return;
     }
@@ -120,26 +152,55 @@ static void wait_for_hash(struct nj_client *c, const char *hash, const char *sec
     nj_conn_pause(&c->conn, NJ_PAUSE_FOR_EVER);
 }
 
+static void decide(struct nj_client *c, struct nj_auth *auth)
+{
+    const struct nj_credentials cred = { .user = c->user,
+                                         .pass = c->pass,
+                                         .token = c->token,
+                                         .nkey = c->nkey,
+                                         .sig = c->sig,
+                                         .nonce = c->nonce[0] != '\0' ? c->nonce : NULL,
+                                         .type = NJ_TYPE_STANDARD };
+    struct nj_auth_result result = { 0 };
+    switch (nj_auth_check(auth, &cred, &result)) {
+    case NJ_AUTH_OK:
+        become(c, auth, result.user);
+        finish(c, true);
+        break;
+    case NJ_AUTH_SLOW:
+        wait_for_hash(c, auth, &result);
+        break;
+    default:
+        if (result.why != NULL) {
+            nj_client_debug(c, "%s", result.why);
+        }
+        finish(c, false);
+        break;
+    }
+}
+
 void nj_client_authenticate(struct nj_client *c)
 {
-    struct nj_credentials cred = { c->user, c->pass, c->token };
-    const struct nj_auth *auth = nj_client_serving(c)->auth;
-    const char *hash = NULL;
-    const char *secret = NULL;
-    c->by_token = c->token != NULL && c->user == NULL;
+    struct nj_auth *auth = nj_client_serving(c)->auth;
+    c->by_token = c->token != NULL && c->user == NULL && c->nkey == NULL;
     if (c->wants_account || (c->odd_secret && nj_auth_required(auth))) {
         finish(c, false);
         return;
     }
-    switch (nj_auth_check(auth, &cred, &hash, &secret)) {
-    case NJ_AUTH_OK:
-        finish(c, true);
-        break;
-    case NJ_AUTH_SLOW:
-        wait_for_hash(c, hash, secret);
-        break;
-    default:
-        finish(c, false);
-        break;
+    decide(c, auth);
+}
+
+/* Users with names alone, as in the reference: an nkey is for clients that speak first. */
+bool nj_client_admit_silently(struct nj_client *c)
+{
+    struct nj_auth *auth = nj_client_serving(c)->auth;
+    struct nj_user *user = nj_auth_no_auth_user(auth);
+    if (user == NULL || user->name == NULL || !nj_user_type_allowed(user, NJ_TYPE_STANDARD) ||
+        (user->flags & NJ_USER_PROXY_REQUIRED) != 0) {
+        return false;
     }
+    nj_client_stop_wait(c);
+    become(c, auth, user);
+    c->must_auth = false;
+    return true;
 }

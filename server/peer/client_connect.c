@@ -140,7 +140,8 @@ static const char *kind_of(const json_t *v)
 static bool is_credential(const struct field *f)
 {
     return f->off == offsetof(struct options, user) || f->off == offsetof(struct options, pass) ||
-           f->off == offsetof(struct options, token);
+           f->off == offsetof(struct options, token) || f->off == offsetof(struct options, nkey) ||
+           f->off == offsetof(struct options, sig);
 }
 
 /* Texts are kept up to their first NUL: "secret\0x" must not pass for "secret". */
@@ -246,6 +247,10 @@ void nj_client_forget_options(struct nj_client *c)
     c->lang = NULL;
     c->version = NULL;
     c->user = NULL;
+    nj_dealloc(c->nkey);
+    nj_dealloc(c->sig);
+    c->nkey = NULL;
+    c->sig = NULL;
     wipe_string(&c->pass);
     wipe_string(&c->token);
 }
@@ -273,6 +278,8 @@ static void take_over(struct nj_client *c, const struct options *o)
     take_string(&c->user, o->user);
     take_string(&c->pass, o->pass);
     take_string(&c->token, o->token);
+    take_string(&c->nkey, o->nkey);
+    take_string(&c->sig, o->sig);
 }
 
 static bool wants_account(const struct options *o)

@@ -63,7 +63,9 @@ void nj_client_make_label(struct nj_client *c)
         }
         (void) nj_buf_putc(&b, '"');
     }
-    if (c->user != NULL) {
+    if (c->nkey != NULL) {
+        (void) nj_buf_printf(&b, " - \"%s/nkey:%s\"", c->account->name, c->nkey);
+    } else if (c->user != NULL) {
         (void) nj_buf_printf(&b, " - \"%s/user:%s\"", c->account->name, c->user);
     } else if (c->by_token) {
         (void) nj_buf_printf(&b, " - \"%s/token\"", c->account->name);
@@ -75,6 +77,12 @@ void nj_client_make_label(struct nj_client *c)
     nj_dealloc(c->label);
     c->label = b.len > 0 ? nj_buf_take(&b) : NULL;
     nj_buf_free(&b);
+}
+
+const char *nj_client_authorized_user(const struct nj_client *c)
+{
+    const char *name = c->nkey != NULL ? c->nkey : c->user;
+    return name == NULL && c->by_token ? "[REDACTED]" : name;
 }
 
 void nj_client_trace_in(const struct nj_client *c, const char *op, const char *arg, size_t len)

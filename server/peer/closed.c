@@ -83,7 +83,7 @@ static void fill(struct nj_closed *e, struct nj_client *c)
                              .name = c->name,
                              .lang = c->lang,
                              .version = c->version,
-                             .user = c->by_token ? "[REDACTED]" : c->user,
+                             .user = nj_client_authorized_user(c),
                              .account = c->account->name,
                              .start_ns = c->start_ns,
                              .stop_ns = nj_wall_ns(),

@@ -30,7 +30,7 @@ void nj_serving_unref(struct nj_serving **sp)
     if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1) {
         return;
     }
-    nj_auth_free(&s->auth);
+    nj_auth_unref(&s->auth);
     nj_tls_door_unref(&s->tls);
     nj_dealloc(s->advertise_host);
     nj_dealloc(s);

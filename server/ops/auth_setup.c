@@ -1,0 +1,89 @@
+#include "ops/auth_setup.h"
+
+#include <string.h>
+
+#include "auth/auth.h"
+#include "auth/user.h"
+#include "base/alloc.h"
+#include "natterjack/tls.h"
+#include "ops/option_reader.h"
+#include "plugin/registry.h"
+
+int nj_auth_setup_check(const struct nj_options *o, struct nj_error *err)
+{
+    bool found = false;
+    /* What is not served is refused by name in a moment; the user may well be in there. */
+    if (o->no_auth_user == NULL || o->unserved_n > 0) {
+        return NJ_OK;
+    }
+    for (size_t i = 0; !found && i < o->users.n; i++) {
+        found = strcmp(nj_user_label(o->users.at[i]), o->no_auth_user) == 0;
+    }
+    if (found) {
+        return NJ_OK;
+    }
+    char *name = nj_quoted(o->no_auth_user, strlen(o->no_auth_user));
+    int rc = nj_error_set(err, NJ_E_INVALID,
+                          o->users.n == 0
+                              ? "no_auth_user: %s present, but users/nkeys are not defined"
+                              : "no_auth_user: %s not present as user or nkey in authorization "
+                                "block or account configuration",
+                          name);
+    nj_dealloc(name);
+    return rc;
+}
+
+static bool has_nkeys(const struct nj_options *o)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < o->users.n; i++) {
+        found = o->users.at[i]->nkey != NULL;
+    }
+    return found;
+}
+
+static int find_verify(const struct nj_options *o, struct nj_registry *reg,
+                       nj_ed25519_verify_fn *verify_out, struct nj_error *err)
+{
+    const struct nj_tls_provider *p = NULL;
+    if (!has_nkeys(o)) {
+        return NJ_OK;
+    }
+    int rc = nj_registry_tls(reg, o->tls_provider, &p, err);
+    if (rc != NJ_OK) {
+        nj_error_prefix(err, "nkey users need Ed25519 of a TLS provider");
+        return rc;
+    }
+    if (!NJ_FIELD(struct nj_tls_crypto, p->crypto, ed25519_verify) ||
+        p->crypto->ed25519_verify == NULL) {
+        return nj_error_set(err, NJ_E_UNSUPPORTED,
+                            "nkey users need Ed25519, which tls provider \"%s\" does not have; "
+                            "choose another one with tls_provider, or give these users passwords",
+                            nj_registry_tls_name(reg, p));
+    }
+    *verify_out = p->crypto->ed25519_verify;
+    return NJ_OK;
+}
+
+int nj_auth_setup_provider(const struct nj_options *o, struct nj_registry *reg,
+                           struct nj_error *err)
+{
+    nj_ed25519_verify_fn verify = NULL;
+    return find_verify(o, reg, &verify, err);
+}
+
+int nj_auth_setup(const struct nj_options *o, struct nj_registry *reg, struct nj_auth **auth_out,
+                  struct nj_error *err)
+{
+    struct nj_auth_config config = { .user = o->user,
+                                     .pass = o->pass,
+                                     .token = o->token,
+                                     .users = o->users.at,
+                                     .users_n = o->users.n,
+                                     .no_auth_user = o->no_auth_user };
+    int rc = find_verify(o, reg, &config.verify, err);
+    if (rc == NJ_OK) {
+        *auth_out = nj_auth_build(&config);
+    }
+    return rc;
+}
