@@ -161,6 +161,7 @@ static void add_cert(struct nj_conn_fact *f, const struct nj_tls_provider *p, st
     }
     nj_buf_init(&subject, 64 * 1024);
     (void) nj_cert_subject_text(&cert, &subject);
+    out->subject_len = subject.len;
     out->subject = nj_buf_take(&subject);
     out->spki_sha256 = hash_hex(p, cert.spki);
     nj_cert_fini(&cert);

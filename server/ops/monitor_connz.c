@@ -259,10 +259,13 @@ static void put_certs(struct nj_json *j, const struct nj_conn_fact *c)
     }
     nj_json_array(j, "tls_peer_certs");
     for (size_t i = 0; i < c->tls_peer_certs_n; i++) {
+        const struct nj_peer_cert_fact *cert = &c->tls_peer_certs[i];
         nj_json_object(j, NULL);
-        nj_json_opt_str(j, "subject", c->tls_peer_certs[i].subject);
-        nj_json_opt_str(j, "spki_sha256", c->tls_peer_certs[i].spki_sha256);
-        nj_json_opt_str(j, "cert_sha256", c->tls_peer_certs[i].cert_sha256);
+        if (cert->subject_len > 0) {
+            nj_json_strn(j, "subject", cert->subject, cert->subject_len);
+        }
+        nj_json_opt_str(j, "spki_sha256", cert->spki_sha256);
+        nj_json_opt_str(j, "cert_sha256", cert->cert_sha256);
         nj_json_end(j);
     }
     nj_json_end(j);

@@ -109,7 +109,8 @@ struct nj_sub_fact {
 };
 
 struct nj_peer_cert_fact {
-    char *subject;
+    char *subject; /* a NUL may be in it */
+    size_t subject_len;
     char *spki_sha256; /* lower-case hex */
     char *cert_sha256;
 };

@@ -128,6 +128,7 @@ static void add_details(struct nj_conn_fact *c, const struct nj_connz_query *q)
     if (q->auth && c->cid == 1) {
         struct nj_peer_cert_fact *cert = nj_conn_fact_add_cert(c);
         cert->subject = nj_strdup("CN=alice");
+        cert->subject_len = strlen(cert->subject);
         cert->spki_sha256 = nj_strdup("aa");
         cert->cert_sha256 = nj_strdup("bb");
     }
