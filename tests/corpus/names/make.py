@@ -140,17 +140,21 @@ def leaf(file, subject, *sans, critical=False):
     save(file, certificate(subject, LEAF_KEY, ROOT, ROOT_KEY, USES + more))
 
 
-def deep(length):
+def floors():
+    """Authorities, each issued by the one before it, with a key of its own: (name, key, DER)."""
+    made, issuer, issuer_key = [], ROOT, ROOT_KEY
+    for i in range(DEEPEST):
+        subject, own = name(("O", "Natterjack"), ("CN", "Floor %d" % i)), key(TMP / ("%d.key" % i))
+        made.append((subject, own, certificate(subject, own, issuer, issuer_key, CA)))
+        issuer, issuer_key = subject, own
+    return made
+
+
+def deep(length, made):
     """So many certificates sent, leaf first; the root is not among them."""
-    chain, issuer = [], ROOT
-    for i in range(length - 1):
-        subject = name(("O", "Natterjack"), ("CN", "Floor %d" % i))
-        chain.insert(0, certificate(subject, FLOOR_KEY, issuer,
-                                    ROOT_KEY if i == 0 else FLOOR_KEY, CA))
-        issuer = subject
-    chain.insert(0, certificate(name(("CN", "deep")), LEAF_KEY, issuer,
-                                FLOOR_KEY if length > 1 else ROOT_KEY, USES))
-    save("deep-%02d" % length, *chain)
+    issuer, issuer_key = made[length - 2][:2] if length > 1 else (ROOT, ROOT_KEY)
+    chain = [certificate(name(("CN", "deep")), LEAF_KEY, issuer, issuer_key, USES)]
+    save("deep-%02d" % length, *chain, *(m[2] for m in reversed(made[:length - 1])))
 
 
 def examples():
@@ -290,7 +294,13 @@ def uris():
     leaf("uri-number", name(("CN", "u")), uri("1a:b"))
 
 
+def keys(leaf_key):
+    global ROOT_KEY, LEAF_KEY
+    ROOT_KEY, LEAF_KEY = key(TMP / "root.key"), key(leaf_key)
+
+
 def main():
+    keys(HERE / "leaf.key")
     for old in HERE.glob("*.pem"):
         old.unlink()
     save("root", certificate(ROOT, ROOT_KEY, ROOT, ROOT_KEY, CA))
@@ -298,12 +308,14 @@ def main():
                                USES + [extension(17, seq(dns("localhost")))]))
     for group in (examples, orders, nuls, scripts, subjects, uris):
         group()
-    for length in (1, 2, 3, 9, 10, 11, 16, 17, 31, 32, 33, 40):
-        deep(length)
+    made = floors()
+    for length in DEPTHS:
+        deep(length, made)
 
 
-ROOT_KEY, FLOOR_KEY = key(TMP / "root.key"), key(TMP / "floor.key")
-LEAF_KEY = key(HERE / "leaf.key")
+DEPTHS = (1, 2, 3, 8, 9, 10, 11, 16, 17, 31, 32, 33, 40)
+DEEPEST = 39
+ROOT_KEY = LEAF_KEY = None      # made by keys()
 
 if __name__ == "__main__":
     main()
