@@ -107,7 +107,7 @@ static bool refuse(struct judgement *j, uint32_t cls, const char *text)
 static bool refuse_cert(struct judgement *j, uint32_t cls, const char *why)
 {
     char text[sizeof(j->verdict->text)];
-    (void) snprintf(text, sizeof(text), CHECK_FAILED "%s", why);
+    (void) snprintf(text, sizeof(text), CHECK_FAILED "%.200s", why);
     return refuse(j, cls, text);
 }
 
