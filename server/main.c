@@ -16,10 +16,11 @@
 /* Plug-ins are loaded once, with the first options that are known. */
 static struct nj_registry *registry;
 static const char *program;
+static bool is_running;
 
 static int open_registry(const struct nj_options *o, struct nj_error *err)
 {
-    if (o->require_fips) {
+    if (o->require_fips && !is_running) { /* a reload that asks for it is refused later */
         nj_fips_require(o->require_fips_at);
     }
     if (registry != NULL) {
@@ -62,6 +63,7 @@ static int load_options(const char *path, struct nj_options *o, struct nj_buf *w
 {
     const struct nj_options_hooks hooks = { .user = o, .sha256 = sha256, .check_tls = check_block };
     struct nj_buf messages;
+    no_provider = (struct nj_error) NJ_ERROR_INIT;
     nj_buf_init(&messages, SIZE_MAX);
     int rc = nj_options_load(path, &hooks, o, &messages);
     if (rc != NJ_OK && no_provider.text[0] != '\0') {
@@ -125,14 +127,15 @@ static int choose_random(const struct nj_options *o, struct nj_error *err)
     return rc;
 }
 
-static int run_server(const struct nj_options *o)
+static int run_server(const struct nj_options *o, const struct nj_options_source *again)
 {
     struct nj_error err = NJ_ERROR_INIT;
     if (choose_random(o, &err) != NJ_OK) {
         (void) fprintf(stderr, "%s: %s\n", program, err.text);
         return 1;
     }
-    return nj_server_run(o, registry, program);
+    is_running = true;
+    return nj_server_run(o, again, registry, program);
 }
 
 int main(int argc, char **argv)

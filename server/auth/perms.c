@@ -93,6 +93,36 @@ static void set_responses(struct nj_perms *p, const struct nj_perms_rules *rules
     }
 }
 
+/* FNV-1a, with the lengths, so that lists cannot be cut differently and look alike. */
+static void mix(uint64_t *h, const void *p, size_t len)
+{
+    const uint8_t *at = p;
+    for (size_t i = 0; i < len; i++) {
+        *h = (*h ^ at[i]) * UINT64_C(0x100000001b3);
+    }
+}
+
+static void mix_list(uint64_t *h, const struct nj_subject_list *list)
+{
+    mix(h, &list->n, sizeof(list->n));
+    for (size_t i = 0; i < list->n; i++) {
+        mix(h, list->at[i], strlen(list->at[i]) + 1);
+    }
+}
+
+static uint64_t print_of(const struct nj_perms_rules *rules)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    mix_list(&h, &rules->pub_allow);
+    mix_list(&h, &rules->pub_deny);
+    mix_list(&h, &rules->sub_allow);
+    mix_list(&h, &rules->sub_deny);
+    mix(&h, &rules->responses, sizeof(rules->responses));
+    mix(&h, &rules->responses_max, sizeof(rules->responses_max));
+    mix(&h, &rules->responses_ttl_ns, sizeof(rules->responses_ttl_ns));
+    return h;
+}
+
 int nj_perms_new(const struct nj_perms_rules *rules, struct nj_perms **perms_out,
                  struct nj_error *err)
 {
@@ -107,6 +137,7 @@ int nj_perms_new(const struct nj_perms_rules *rules, struct nj_perms **perms_out
         return rc;
     }
     set_responses(p, rules);
+    p->print = print_of(rules);
     /* Answers depend on both lists: the one that is there lends its number, and belongs to these
      * permissions alone. */
     p->pub_id = p->pub_allow != NULL  ? nj_subject_set_id(p->pub_allow)

@@ -37,6 +37,7 @@ struct nj_perms {
     /* immutable; NULL: no such list */
     struct nj_subject_set *pub_allow, *pub_deny;
     struct nj_subject_set *sub_allow, *sub_deny;
+    uint64_t print;  /* equal: made from equal rules, in the same order */
     uint64_t pub_id; /* never used by other permissions: a key for cached answers */
     bool responses;
     int64_t responses_max;    /* negative: no limit; never 0 */

@@ -259,6 +259,33 @@ static int open_log(const struct nj_options *o)
     return 1;
 }
 
+/* For a reload: file and flags once more.  Warnings are nobody's business then. */
+static int read_again(void *user, struct nj_options *o_out, struct nj_buf *text_out)
+{
+    const struct cli *c = user;
+    struct nj_error err = NJ_ERROR_INIT;
+    struct nj_buf warnings, errors;
+    nj_options_init(o_out);
+    nj_buf_init(&warnings, SIZE_MAX);
+    nj_buf_init(&errors, SIZE_MAX);
+    int rc = nj_flags_apply_own(&c->flags, o_out, &err);
+    if (rc >= 0) {
+        rc = c->hooks->load_options(c->options.config_file, o_out, &warnings, &errors);
+        if (rc < 0) {
+            (void) nj_buf_append(text_out, errors.ptr, errors.len);
+            goto out;
+        }
+    }
+    if (rc < 0 || (rc = nj_flags_apply(&c->flags, o_out, &err)) < 0 ||
+        (rc = nj_cli_check_start(o_out, &err)) < 0) {
+        (void) nj_buf_puts(text_out, err.text);
+    }
+out:
+    nj_buf_free(&warnings);
+    nj_buf_free(&errors);
+    return rc < 0 ? rc : NJ_OK;
+}
+
 static int start(struct cli *c, const char *path)
 {
     struct nj_error err = NJ_ERROR_INIT;
@@ -284,7 +311,8 @@ static int start(struct cli *c, const char *path)
     if (status != GO_ON) {
         return status;
     }
-    status = c->hooks->run_server(&c->options);
+    const struct nj_options_source again = { .user = c, .read = read_again };
+    status = c->hooks->run_server(&c->options, &again);
     nj_log_close();
     return status;
 }

@@ -5,6 +5,7 @@
 struct nj_buf;
 struct nj_error;
 struct nj_options;
+struct nj_options_source;
 
 /* What the command line asks others for.  All on the main thread; no other thread exists yet. */
 struct nj_cli_hooks {
@@ -29,8 +30,9 @@ struct nj_cli_hooks {
     /* Print the listing to standard output; returns the exit status. */
     int (*list_plugins)(const struct nj_options *o);
 
-    /* Serve until told to stop; the log is open.  Returns the exit status. */
-    int (*run_server)(const struct nj_options *o);
+    /* Serve until told to stop; the log is open.  `again` reads the file and lays the flags over it
+     * as at start, for a reload.  Returns the exit status. */
+    int (*run_server)(const struct nj_options *o, const struct nj_options_source *again);
 };
 
 /* Returns the exit status.  Secrets in argv are overwritten. */

@@ -16,6 +16,7 @@
 #include "ops/facts.h"
 #include "ops/monitor.h"
 #include "ops/options.h"
+#include "ops/reload.h"
 #include "peer/client.h"
 
 #define STOP_TICK_MS 2
@@ -215,13 +216,12 @@ static void begin_lame_duck(struct nj_control *c)
 
 /* ---- signals ---------------------------------------------------------------------------------------------- */
 
-static void reload(const struct nj_options *o)
+static void reload(struct nj_control *c)
 {
-    if (o->config_file == NULL) {
-        nj_log_error("Failed to reload server configuration: can only reload config when a file is provided using -c or --config");
+    if (c->phase == PHASE_STOPPING) {
+        nj_log_error("Failed to reload server configuration: the server is stopping");
     } else {
-        nj_log_error("Failed to reload server configuration: reload is not served yet; nothing has changed, restart the server to apply %s",
-                     o->config_file);
+        nj_reload_run(c->c.reload);
     }
 }
 
@@ -268,7 +268,7 @@ static void on_signal(uv_signal_t *handle, int signum)
         }
         break;
     case SIGHUP:
-        reload(c->c.options);
+        reload(c);
         break;
     case SIGUSR1:
         reopen();

@@ -11,6 +11,7 @@ struct nj_hub;
 struct nj_listener;
 struct nj_monitor;
 struct nj_options;
+struct nj_reload;
 
 struct nj_control;
 
@@ -20,7 +21,8 @@ struct nj_control_config {
     struct nj_listener *listener; /* of clients */
     struct nj_monitor *monitor;   /* NULL: no monitoring port; ownership goes to the control */
     struct nj_facts *facts;
-    const struct nj_options *options;
+    const struct nj_options *options; /* of the start: lame duck does not change */
+    struct nj_reload *reload;
 };
 
 /* Catch signals from now on. */

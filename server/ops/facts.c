@@ -30,6 +30,7 @@ struct question;
 
 struct nj_facts {
     struct nj_facts_config c;
+    int64_t config_load_ns;
     int listening;
     uv_async_t answered;
     pthread_mutex_t mu;
@@ -111,7 +112,7 @@ static void varz(void *user, struct nj_varz_facts *v)
     v->http_port = f->c.http_port;
     v->https_port = f->c.https_port;
     v->start_ns = f->c.start_ns;
-    v->config_load_ns = f->c.start_ns;
+    v->config_load_ns = f->config_load_ns;
     v->connections = atomic_load_explicit(&hub->connections, memory_order_relaxed);
     v->total_connections = atomic_load_explicit(&hub->total_connections, memory_order_relaxed);
     v->slow_consumers =
@@ -393,10 +394,17 @@ struct nj_facts *nj_facts_new(const struct nj_facts_config *config)
 {
     struct nj_facts *f = nj_zalloc(sizeof(*f));
     f->c = *config;
+    f->config_load_ns = config->start_ns;
     (void) pthread_mutex_init(&f->mu, NULL);
     (void) uv_async_init(config->loop, &f->answered, on_answered);
     f->answered.data = f;
     return f;
+}
+
+void nj_facts_set_options(struct nj_facts *f, const struct nj_options *options, int64_t load_ns)
+{
+    f->c.options = options;
+    f->config_load_ns = load_ns;
 }
 
 void nj_facts_set_listening(struct nj_facts *f, int client_port, int listening)

@@ -29,6 +29,8 @@ struct nj_facts_config {
 extern const struct nj_monitor_source nj_facts_source;
 
 struct nj_facts *nj_facts_new(const struct nj_facts_config *config);
+/* A reload: what is shown from now on, and when it came.  Borrowed until the next call. */
+void nj_facts_set_options(struct nj_facts *f, const struct nj_options *options, int64_t load_ns);
 void nj_facts_set_listening(struct nj_facts *f, int client_port, int listening);
 /* After the monitor has closed and every question was answered; closes its handle on the loop. */
 void nj_facts_close(struct nj_facts *f);

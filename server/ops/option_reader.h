@@ -197,10 +197,6 @@ void nj_set_unserved_int(struct nj_option_reader *, const struct nj_option *,
                          const struct nj_conf_member *);
 void nj_set_unserved_string(struct nj_option_reader *, const struct nj_option *,
                             const struct nj_conf_member *);
-void nj_set_known_bool(struct nj_option_reader *, const struct nj_option *,
-                       const struct nj_conf_member *);
-void nj_set_known_int(struct nj_option_reader *, const struct nj_option *,
-                      const struct nj_conf_member *);
 void nj_set_known_string(struct nj_option_reader *, const struct nj_option *,
                          const struct nj_conf_member *);
 void nj_set_known(struct nj_option_reader *, const struct nj_option *,

@@ -34,6 +34,8 @@ void nj_options_init(struct nj_options *o)
         .ping_max = 2,
         .write_deadline_ns = 10 * SECOND,
         .max_closed_clients = 10000,
+        .connect_error_reports = 3600,
+        .reconnect_error_reports = 1,
         .http_base_path = nj_strdup("/"),
     };
     nj_tls_block_init(&o->tls);
@@ -71,6 +73,7 @@ void nj_options_free(struct nj_options *o)
     nj_dealloc(o->tls_provider);
     nj_dealloc(o->require_fips_at);
     nj_texts_free(&o->plugin_dirs, &o->plugin_dirs_n);
+    nj_texts_free(&o->feature_flags, &o->feature_flags_n);
     nj_texts_free(&o->unserved, &o->unserved_n);
     nj_texts_free(&o->ignored, &o->ignored_n);
     *o = (struct nj_options){ 0 };
@@ -247,6 +250,14 @@ int nj_options_load(const char *path, const struct nj_options_hooks *hooks,
     nj_buf_free(&r.errors);
     nj_conf_free(&conf);
     return rc;
+}
+
+double nj_options_auth_timeout_s(const struct nj_options *o)
+{
+    if (o->auth_timeout_s > 0) {
+        return o->auth_timeout_s;
+    }
+    return o->tls.present ? (double) o->tls.timeout_ns / 1e9 + 1 : 2;
 }
 
 /* ---- start ---------------------------------------------------------------------------------- */

@@ -83,6 +83,18 @@ struct nj_options {
     char **plugin_dirs; /* in order, the built-in directory not included */
     size_t plugin_dirs_n;
 
+    /* known without effect: only a reload looks at them, to name what changed */
+    int prof_port;
+    int prof_block_rate;
+    int connect_error_reports;   /* 3600 */
+    int reconnect_error_reports; /* 1 */
+    int64_t log_size_limit;      /* refused at start until it is served */
+    int log_max_num;
+    bool no_system_account;
+    bool proxy_protocol;  /* refused at start until it is served */
+    char **feature_flags; /* name, "true" or "false", name ...; sorted by name */
+    size_t feature_flags_n; /* strings in it: twice the flags */
+
     /* own */
     int workers;        /* 0: CPUs allowed */
     int64_t max_memory; /* 0 off; refused at start until it is served */
@@ -141,6 +153,23 @@ struct nj_options_hooks {
  */
 int nj_options_load(const char *path, const struct nj_options_hooks *hooks,
                     struct nj_options *o_out, struct nj_buf *messages_out);
+
+/*
+ * The same file again, with the same flags laid over it and the checks of a start: what a reload
+ * reads.  Main thread.
+ */
+struct nj_options_source {
+    void *user;
+    /*
+     * Into *o_out, which nj_options_init() has not seen.  NJ_OK, or negative with the complaints in
+     * `text_out` as the start would print them, without the program's name; *o_out is then only
+     * good for nj_options_free().  Warnings alone are no failure and are not told.
+     */
+    int (*read)(void *user, struct nj_options *o_out, struct nj_buf *text_out);
+};
+
+/* How long a client may take to authenticate: as set, or what follows from the TLS time-out. */
+double nj_options_auth_timeout_s(const struct nj_options *o);
 
 /*
  * What can only be judged when file and flags have been put together ("max_payload (2) cannot be

@@ -109,6 +109,12 @@ void nj_set_metadata(struct nj_option_reader *r, const struct nj_option *opt,
     }
 }
 
+/* Of pairs: each begins with its name. */
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
 void nj_set_feature_flags(struct nj_option_reader *r, const struct nj_option *opt,
                           const struct nj_conf_member *m)
 {
@@ -118,6 +124,7 @@ void nj_set_feature_flags(struct nj_option_reader *r, const struct nj_option *op
                        nj_conf_type_name(m->value.type));
         return;
     }
+    nj_texts_free(&r->o->feature_flags, &r->o->feature_flags_n);
     const struct nj_conf_map *map = m->value.as.map;
     for (size_t i = 0; i < map->count; i++) {
         const struct nj_conf_member *flag = &map->members[i];
@@ -128,7 +135,14 @@ void nj_set_feature_flags(struct nj_option_reader *r, const struct nj_option *op
             nj_dealloc(name);
         } else if (nj_key_is(flag, "ignore_unsupported")) {
             r->o->ignore_unsupported = flag->value.as.boolean;
+        } else {
+            nj_texts_add(&r->o->feature_flags, &r->o->feature_flags_n, flag->key);
+            nj_texts_add(&r->o->feature_flags, &r->o->feature_flags_n,
+                         flag->value.as.boolean ? "true" : "false");
         }
+    }
+    if (r->o->feature_flags_n > 0) {
+        qsort(r->o->feature_flags, r->o->feature_flags_n / 2, 2 * sizeof(char *), by_name);
     }
 }
 

@@ -25,7 +25,13 @@ void nj_set_unserved_bool(struct nj_option_reader *r, const struct nj_option *op
                           const struct nj_conf_member *m)
 {
     bool on = false;
-    if (nj_reader_bool(r, &m->value, &on) && on) {
+    if (!nj_reader_bool(r, &m->value, &on)) {
+        return;
+    }
+    if (opt->offset != NJ_OPTION_NOWHERE) {
+        *(bool *) (void *) ((char *) r->o + opt->offset) = on;
+    }
+    if (on) {
         nj_reader_unserved(r, m, opt->unserved);
     }
 }
@@ -62,20 +68,6 @@ void nj_set_known(struct nj_option_reader *r, const struct nj_option *opt,
     (void) r;
     (void) opt;
     (void) m;
-}
-
-void nj_set_known_bool(struct nj_option_reader *r, const struct nj_option *opt,
-                       const struct nj_conf_member *m)
-{
-    (void) opt;
-    (void) nj_reader_is(r, &m->value, NJ_CONF_BOOL);
-}
-
-void nj_set_known_int(struct nj_option_reader *r, const struct nj_option *opt,
-                      const struct nj_conf_member *m)
-{
-    (void) opt;
-    (void) nj_reader_is(r, &m->value, NJ_CONF_INT);
 }
 
 void nj_set_known_string(struct nj_option_reader *r, const struct nj_option *opt,

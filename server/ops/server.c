@@ -24,6 +24,7 @@
 #include "ops/monitor.h"
 #include "ops/options.h"
 #include "ops/procfiles.h"
+#include "ops/reload.h"
 #include "ops/server_id.h"
 #include "ops/startlog.h"
 #include "peer/client.h"
@@ -37,6 +38,7 @@
 
 struct server {
     const struct nj_options *o;
+    const struct nj_options_source *again;
     struct nj_registry *reg;
     const char *program;
     struct nj_hub hub;
@@ -44,6 +46,7 @@ struct server {
     struct nj_monitor *monitor;
     struct nj_facts *facts;
     struct nj_control *control;
+    struct nj_reload *reload;
     struct nj_ports ports;
     uv_loop_t loop;
     int64_t start_ns;
@@ -176,10 +179,6 @@ int nj_server_check_tls(const struct nj_options *o, struct nj_registry *reg, str
 
 static void set_limits(struct nj_limits *l, const struct nj_options *o)
 {
-    double auth_s = o->auth_timeout_s;
-    if (auth_s <= 0) {
-        auth_s = o->tls.present ? (double) o->tls.timeout_ns / 1e9 + 1 : 2;
-    }
     *l = (struct nj_limits){ .max_control_line = o->max_control_line,
                              .max_payload = o->max_payload,
                              .max_pending = (uint64_t) o->max_pending,
@@ -191,7 +190,7 @@ static void set_limits(struct nj_limits *l, const struct nj_options *o)
                              .write_deadline_us = o->write_deadline_ns / 1000,
                              .write_retry = o->write_timeout_retry != 0,
                              .no_producer_stall = o->no_fast_producer_stall,
-                             .auth_timeout_us = (int64_t) (auth_s * 1e6),
+                             .auth_timeout_us = (int64_t) (nj_options_auth_timeout_s(o) * 1e6),
                              .max_traced_msg_len = o->max_traced_msg_len,
                              .trace_headers = o->trace_headers };
 }
@@ -313,17 +312,17 @@ static void accepted(void *user, struct nj_worker *w, struct nj_worker *target, 
  * The root block as the monitoring port uses it: a browser has no certificate to show, so none is
  * asked for, whatever the block wants of clients.
  */
-static int make_monitor_setup(struct server *s, struct nj_tls_setup **setup_out,
-                              struct nj_error *err)
+static int make_monitor_setup(const struct server *s, const struct nj_options *o,
+                              struct nj_tls_setup **setup_out, struct nj_error *err)
 {
-    struct nj_tls_block block = s->o->tls;
+    struct nj_tls_block block = o->tls;
     if (!block.present) {
         return nj_error_set(err, NJ_E_INVALID, "TLS cert and key required for HTTPS");
     }
     block.verify = false;
     block.verify_and_map = false;
     block.pinned_n = 0;
-    return make_setup(&block, s->o->tls_provider, s->reg, NULL, setup_out, err);
+    return make_setup(&block, o->tls_provider, s->reg, NULL, setup_out, err);
 }
 
 static int open_monitor_port(struct server *s, struct nj_monitor_config *config,
@@ -336,7 +335,7 @@ static int open_monitor_port(struct server *s, struct nj_monitor_config *config,
                             o->http_port, o->https_port);
     }
     if (o->https_port != 0) {
-        rc = make_monitor_setup(s, &config->tls, err);
+        rc = make_monitor_setup(s, o, &config->tls, err);
     }
     if (rc == NJ_OK) {
         rc = nj_monitor_open(&s->loop, config, &nj_facts_source, s->facts, &s->monitor, err);
@@ -361,8 +360,6 @@ static int open_monitor(struct server *s)
     if (open_monitor_port(s, &config, &err) != NJ_OK) {
         return fatal("Can't start monitoring: ", &err);
     }
-    nj_ports_add(&s->ports, NJ_PORTS_MONITORING, https ? "https" : "http", config.host,
-                 nj_monitor_port(s->monitor));
     return 0;
 }
 
@@ -393,14 +390,24 @@ static int open_clients(struct server *s)
         return fatal("", &why);
     }
     nj_startlog_listening(o, o->host, s->hub.port);
+    return 0;
+}
+
+static void list_ports(struct server *s)
+{
+    const struct nj_options *o = s->o;
     bool tls = o->tls.present && (!o->allow_non_tls || first_of(&o->tls) == NJ_FIRST_ALWAYS);
     nj_ports_add(&s->ports, NJ_PORTS_NATS, tls ? "tls" : "nats", o->host, s->hub.port);
-    return 0;
+    if (s->monitor != NULL) {
+        nj_ports_add(&s->ports, NJ_PORTS_MONITORING, o->https_port != 0 ? "https" : "http",
+                     o->http_host != NULL ? o->http_host : o->host, nj_monitor_port(s->monitor));
+    }
 }
 
 static void write_ports(struct server *s)
 {
     struct nj_error err = NJ_ERROR_INIT;
+    list_ports(s);
     if (s->o->ports_file_dir != NULL &&
         nj_ports_write(&s->ports, s->o->ports_file_dir, s->program, &err) != NJ_OK) {
         nj_log_error("%s", err.text);
@@ -475,14 +482,78 @@ static int prepare(struct server *s)
     return rc != 0 ? rc : open_clients(s);
 }
 
+/* ---- a reload -------------------------------------------------------------------------------------- */
+
+static void reloaded(void *user, const struct nj_options *o, int64_t at_ns)
+{
+    struct server *s = user;
+    s->o = o;
+    nj_facts_set_options(s->facts, o, at_ns);
+}
+
+static void move_ports(void *user)
+{
+    struct server *s = user;
+    remove_ports(s);
+    write_ports(s);
+}
+
+/* The monitoring port's certificate follows the tls block. */
+static int build_monitor_tls(void *user, const struct nj_reload_offer *offer, void **built_out,
+                             struct nj_error *err)
+{
+    struct server *s = user;
+    struct nj_tls_setup *setup = NULL;
+    int rc = make_monitor_setup(s, offer->next, &setup, err);
+    *built_out = setup;
+    return rc;
+}
+
+static void install_monitor_tls(void *user, void *built)
+{
+    struct server *s = user;
+    struct nj_tls_setup *setup = built;
+    nj_monitor_set_tls(s->monitor, setup);
+    nj_tls_setup_unref(&setup);
+}
+
+static void discard_monitor_tls(void *user, void *built)
+{
+    struct nj_tls_setup *setup = built;
+    (void) user;
+    nj_tls_setup_unref(&setup);
+}
+
+static void make_reload(struct server *s)
+{
+    const struct nj_reload_hook monitor = { .name = "https",
+                                            .user = s,
+                                            .build = build_monitor_tls,
+                                            .install = install_monitor_tls,
+                                            .discard = discard_monitor_tls };
+    struct nj_reload_config config = { .hub = &s->hub,
+                                       .registry = s->reg,
+                                       .options = s->o,
+                                       .source = s->again,
+                                       .user = s,
+                                       .installed = reloaded,
+                                       .move_ports_file = move_ports };
+    s->reload = nj_reload_new(&config);
+    if (s->monitor != NULL && s->o->https_port != 0) {
+        nj_reload_add_hook(s->reload, &monitor);
+    }
+}
+
 static void serve(struct server *s)
 {
+    make_reload(s);
     struct nj_control_config config = { .loop = &s->loop,
                                         .hub = &s->hub,
                                         .listener = s->listener,
                                         .monitor = s->monitor,
                                         .facts = s->facts,
-                                        .options = s->o };
+                                        .options = s->o,
+                                        .reload = s->reload };
     s->control = nj_control_new(&config);
     nj_listener_start(s->listener, s->hub.workers->at[0], accepted, &s->hub);
     nj_facts_set_listening(s->facts, s->hub.port, 1);
@@ -504,10 +575,12 @@ static void give_up(struct server *s)
     (void) uv_run(&s->loop, UV_RUN_DEFAULT);
 }
 
-int nj_server_run(const struct nj_options *o, struct nj_registry *reg, const char *program)
+int nj_server_run(const struct nj_options *o, const struct nj_options_source *again,
+                  struct nj_registry *reg, const char *program)
 {
     struct server *s = nj_zalloc(sizeof(*s));
     s->o = o;
+    s->again = again;
     s->reg = reg;
     s->program = program;
     s->start_ns = nj_wall_ns();
@@ -527,6 +600,7 @@ int nj_server_run(const struct nj_options *o, struct nj_registry *reg, const cha
     }
     nj_bcrypt_stop(&s->hub.bcrypt);
     nj_workers_join(&s->hub.workers);
+    nj_reload_free(&s->reload);
     nj_rcu_barrier();
     nj_facts_free(&s->facts);
     nj_listener_free(&s->listener);

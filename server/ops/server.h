@@ -7,15 +7,18 @@
 struct nj_error;
 struct nj_hub;
 struct nj_options;
+struct nj_options_source;
 struct nj_registry;
 struct nj_serving;
 struct nj_tls_block;
 
 /*
- * Serve until told to stop.  The log is open and plug-ins are loaded.  `program` is the name under
- * which the process was started.  Returns the exit status.  Main thread.
+ * Serve until told to stop.  The log is open and plug-ins are loaded.  `again` is what a reload
+ * reads; `program` is the name under which the process was started.  Returns the exit status.  Main
+ * thread.
  */
-int nj_server_run(const struct nj_options *o, struct nj_registry *reg, const char *program);
+int nj_server_run(const struct nj_options *o, const struct nj_options_source *again,
+                  struct nj_registry *reg, const char *program);
 
 /* The same for one block alone, whichever port it is for; `tls_provider` may be NULL. */
 int nj_server_check_block(const struct nj_tls_block *block, const char *tls_provider,

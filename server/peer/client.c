@@ -87,11 +87,17 @@ void nj_client_send_info(struct nj_client *c, enum nj_info_kind kind)
 void nj_client_close(struct nj_client *c, enum nj_close_reason reason)
 {
     const struct nj_close_words *words = nj_close_words(reason);
+    if (c->conn.state == NJ_CONN_OPEN && words->err != NULL && c->phase != NJ_PHASE_TLS) {
+        append_err(c, words->err);
+    }
+    nj_client_close_silently(c, reason);
+}
+
+void nj_client_close_silently(struct nj_client *c, enum nj_close_reason reason)
+{
+    const struct nj_close_words *words = nj_close_words(reason);
     if (c->conn.state != NJ_CONN_OPEN) {
         return;
-    }
-    if (words->err != NULL && c->phase != NJ_PHASE_TLS) {
-        append_err(c, words->err);
     }
     c->reason = reason;
     nj_client_stop_wait(c);

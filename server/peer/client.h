@@ -125,6 +125,7 @@ static inline const struct nj_serving *nj_client_serving(const struct nj_client 
 /* client.c */
 struct nj_client *nj_client_new(struct nj_hub *hub, struct nj_worker *w, int fd);
 void nj_client_close(struct nj_client *c, enum nj_close_reason reason);
+void nj_client_close_silently(struct nj_client *c, enum nj_close_reason reason); /* no -ERR */
 void nj_client_send(struct nj_client *c, const char *text);                /* a whole line */
 void nj_client_send_err(struct nj_client *c, const char *text);            /* -ERR '<text>' */
 void nj_client_send_ok(struct nj_client *c);                               /* when verbose */
@@ -140,6 +141,7 @@ void nj_client_forget_options(struct nj_client *c);
 
 /* client_auth.c */
 void nj_client_authenticate(struct nj_client *c);
+void nj_client_denied(struct nj_client *c); /* log it, say it, close */
 /* The first word is not CONNECT: is there a user for those who say nothing?  True: it is that one. */
 bool nj_client_admit_silently(struct nj_client *c);
 
@@ -178,7 +180,7 @@ void nj_client_begin(struct nj_client *c);
 size_t nj_client_sniff(struct nj_client *c, const uint8_t *ptr, size_t len);
 void nj_client_sniff_timeout(struct nj_client *c);
 void nj_client_secured(struct nj_conn *conn);
-bool nj_client_pinned(struct nj_client *c); /* by its own door and by the one of now */
+bool nj_client_fits_pins(struct nj_client *c); /* those in force now, not those it came in by */
 void nj_client_tls_failed(struct nj_client *c, enum nj_conn_end why);
 void nj_client_tls_timeout(struct nj_client *c);
 

@@ -56,7 +56,7 @@ static void forget_secrets(struct nj_client *c)
     }
 }
 
-static void denied(struct nj_client *c)
+void nj_client_denied(struct nj_client *c)
 {
     log_failure(c);
     nj_client_close(c, NJ_CLOSE_AUTH_VIOLATION);
@@ -83,7 +83,7 @@ static void finish(struct nj_client *c, bool ok)
     if (ok) {
         allowed(c);
     } else {
-        denied(c);
+        nj_client_denied(c);
     }
 }
 

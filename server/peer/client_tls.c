@@ -208,12 +208,10 @@ static bool pin_fits(struct nj_client *c, const struct nj_tls_door *door)
     return false;
 }
 
-/* Pins that came by a reload while the handshake was under way count as well. */
-bool nj_client_pinned(struct nj_client *c)
+bool nj_client_fits_pins(struct nj_client *c)
 {
     const struct nj_tls_door *now = nj_client_serving(c)->tls;
-    return (c->door == NULL || pin_fits(c, c->door)) &&
-           (now == NULL || now == c->door || pin_fits(c, now));
+    return now == NULL || pin_fits(c, now);
 }
 
 void nj_client_secured(struct nj_conn *conn)
@@ -222,7 +220,8 @@ void nj_client_secured(struct nj_conn *conn)
     struct nj_tls_info info = { .size = sizeof(info) };
     char spare[2][24];
     nj_client_stop_wait(c);
-    if (!nj_client_pinned(c)) {
+    /* Pins that came by a reload while the handshake was under way count as well. */
+    if (!pin_fits(c, c->door) || !nj_client_fits_pins(c)) {
         nj_client_log(c, NJ_LVL_ERR, "TLS handshake error: certificate not pinned");
         nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
         return;

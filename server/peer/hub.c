@@ -98,14 +98,22 @@ static void obey(struct nj_client *c, void *arg)
     c->conn.write_deadline_us = l->write_deadline_us;
 }
 
+static bool must_copy(const struct nj_limits *was, const struct nj_limits *is)
+{
+    return was->max_control_line != is->max_control_line || was->max_payload != is->max_payload ||
+           was->write_deadline_us != is->write_deadline_us;
+}
+
 static void take_serving(struct nj_worker *w, void *arg)
 {
     struct nj_hub_worker *hw = nj_hub_worker_of(w);
     struct nj_serving *old = hw->serving;
     struct nj_serving *serving = arg;
     hw->serving = nj_serving_ref(serving);
+    if (must_copy(&old->limits, &serving->limits)) {
+        nj_hub_each(w, obey, &serving->limits);
+    }
     nj_serving_unref(&old);
-    nj_hub_each(w, obey, &serving->limits);
 }
 
 void nj_hub_serve(struct nj_hub *hub, struct nj_serving *serving)

@@ -32,6 +32,7 @@ struct nj_registry {
     size_t dirs_n;
     struct nj_plugin_entry **entries; /* main thread: one is loaded when it is asked for */
     size_t entries_n;
+    size_t loads_n; /* how many are in use */
     size_t inits_n; /* how often a host table was given away */
     bool test_only; /* take providers that protect nothing */
     nj_registry_gate_fn gate; /* main thread; NULL: none */
@@ -193,6 +194,7 @@ static void load_entry(struct nj_registry *reg, struct nj_plugin_entry *e)
         e->refused = nj_strdup(err.text);
     } else {
         e->plugin = plugin;
+        e->load_no = ++reg->loads_n;
     }
 }
 
@@ -504,6 +506,21 @@ void nj_registry_thread_attach(const struct nj_registry *reg)
     for (size_t i = 0; i < reg->entries_n; i++) {
         const struct nj_tls_provider *p = tls_table(reg->entries[i]);
         if (p != NULL && NJ_TLS_HAS(p, thread_attach)) {
+            p->thread_attach();
+        }
+    }
+}
+
+size_t nj_registry_loads(const struct nj_registry *reg)
+{
+    return reg->loads_n;
+}
+
+void nj_registry_thread_attach_since(const struct nj_registry *reg, size_t since)
+{
+    for (size_t i = 0; i < reg->entries_n; i++) {
+        const struct nj_tls_provider *p = tls_table(reg->entries[i]);
+        if (p != NULL && reg->entries[i]->load_no > since && NJ_TLS_HAS(p, thread_attach)) {
             p->thread_attach();
         }
     }

@@ -26,6 +26,7 @@ struct nj_plugin_entry {
     char *path;                     /* absolute where it exists */
     char *refused;                  /* why it is not in use; NULL when it is */
     const struct nj_plugin *plugin; /* NULL when refused, or not asked for yet */
+    size_t load_no;                 /* the first that was loaded has 1 */
 };
 
 /*
@@ -85,6 +86,13 @@ int nj_registry_authmap(struct nj_registry *reg, const char *name,
 /* Each thread that uses sessions, at its start and its end: walks all providers. */
 void nj_registry_thread_attach(const struct nj_registry *reg);
 void nj_registry_thread_detach(const struct nj_registry *reg);
+
+/*
+ * A provider that is loaded while such threads run: how many were loaded so far (main thread), and
+ * on each of the threads, while the main thread waits, attach to those that came after `since`.
+ */
+size_t nj_registry_loads(const struct nj_registry *reg);
+void nj_registry_thread_attach_since(const struct nj_registry *reg, size_t since);
 
 /* What there is, in search order. */
 size_t nj_registry_count(const struct nj_registry *reg);

@@ -11,6 +11,7 @@
 #include "tls/fips.h"
 #include "tls/material.h"
 #include "tls/names.h"
+#include "tls/print.h"
 #include "tls/tls_block.h"
 
 /* A setup under construction. */
@@ -329,6 +330,8 @@ static int build(struct build *b)
         (rc = choose_groups(b)) < 0) {
         return rc;
     }
+    nj_tls_print(b->args->provider, b->args->provider_name, &b->setup->offer, b->setup->verify,
+                 &b->material, b->setup->print);
     return build_contexts(b);
 }
 

@@ -13,6 +13,7 @@
 
 #include "natterjack/tls.h"
 #include "tls/pins.h"
+#include "tls/print.h"
 #include "tls/verify.h"
 
 struct nj_hello;
@@ -33,6 +34,7 @@ struct nj_tls_setup {
     bool has_cert;
     int64_t not_after_s; /* of the first certificate; 0 without one */
     bool tickets;
+    uint8_t print[NJ_TLS_PRINT_LEN]; /* equal: it does the same (print.h) */
     /* Versions, suites and groups that are on, for nj_hello_judge().  The rest is empty. */
     struct nj_tls_settings offer;
 };

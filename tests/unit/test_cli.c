@@ -66,8 +66,9 @@ static int list_plugins(const struct nj_options *o)
     return 0;
 }
 
-static int run_server(const struct nj_options *o)
+static int run_server(const struct nj_options *o, const struct nj_options_source *again)
 {
+    (void) again;
     (void) printf("serving on %d, %s\n", o->port,
                   o->config_file != NULL ? o->config_file : "no file");
     return 3;

@@ -106,7 +106,22 @@ static int mock_random(uint8_t *out, size_t len)
     return random_rc;
 }
 
+/* No SHA-256, but other bytes give another value. */
+static int mock_hash(uint32_t alg, const void *data, size_t len, uint8_t *out)
+{
+    const uint8_t *p = data;
+    uint64_t h = UINT64_C(0xcbf29ce484222325) + alg;
+    for (size_t i = 0; i < len; i++) {
+        h = (h ^ p[i]) * UINT64_C(0x100000001b3);
+    }
+    for (size_t i = 0; i < 32; i += sizeof(h)) {
+        memcpy(out + i, &h, sizeof(h));
+    }
+    return NJ_OK;
+}
+
 static const struct nj_tls_crypto mock_crypto = { .size = sizeof(mock_crypto),
+                                                  .hash = mock_hash,
                                                   .random = mock_random };
 
 static const struct nj_tls_provider mock = {
@@ -605,6 +620,56 @@ START_TEST(pins_are_kept)
 }
 END_TEST
 
+/* Of the setup as the block stands now. */
+static void take_print(uint8_t to[NJ_TLS_PRINT_LEN])
+{
+    make_well();
+    memcpy(to, made->print, NJ_TLS_PRINT_LEN);
+}
+
+START_TEST(the_print_tells_what_a_setup_does_and_not_how_long_it_waits)
+{
+    uint8_t first[NJ_TLS_PRINT_LEN], other[NJ_TLS_PRINT_LEN];
+    static char pinned[][NJ_PIN_HEX_LEN + 1] = { "00112233445566778899aabbccddeeff"
+                                                 "00112233445566778899aabbccddeeff" };
+    with_pair("leaf-dns.pem", "leaf-p256.key");
+    take_print(first);
+
+    block.timeout_ns = 5;
+    block.pinned = pinned;
+    block.pinned_n = 1;
+    take_print(other);
+    ck_assert_mem_eq(first, other, sizeof(first));
+
+    block.verify = true;
+    take_print(other);
+    ck_assert_mem_ne(first, other, sizeof(first));
+
+    block.verify = false;
+    block.min_version = NJ_TLS_1_3;
+    take_print(other);
+    ck_assert_mem_ne(first, other, sizeof(first));
+
+    block.min_version = NJ_TLS_1_2;
+    with_ca("root.pem");
+    take_print(other);
+    ck_assert_mem_ne(first, other, sizeof(first));
+}
+END_TEST
+
+START_TEST(another_certificate_has_another_print)
+{
+    uint8_t first[NJ_TLS_PRINT_LEN], other[NJ_TLS_PRINT_LEN];
+    with_pair("leaf-dns.pem", "leaf-p256.key");
+    take_print(first);
+
+    with_pair("leaf-p384.pem", "leaf-p384.key");
+    take_print(other);
+
+    ck_assert_mem_ne(first, other, sizeof(first));
+}
+END_TEST
+
 START_TEST(the_context_ends_with_the_last_reference)
 {
     make_well();
@@ -715,6 +780,8 @@ int main(void)
     tcase_add_test(tc, when_no_named_group_remains_it_is_refused);
     tcase_add_test(tc, tickets_are_off_where_they_would_hide_the_certificate);
     tcase_add_test(tc, pins_are_kept);
+    tcase_add_test(tc, the_print_tells_what_a_setup_does_and_not_how_long_it_waits);
+    tcase_add_test(tc, another_certificate_has_another_print);
     tcase_add_test(tc, the_context_ends_with_the_last_reference);
     TCase *fips = tcase_create("fips");
     tcase_add_checked_fixture(fips, fips_setup, fips_teardown);
