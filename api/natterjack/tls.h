@@ -206,6 +206,11 @@ struct nj_tls_settings {
     size_t crls_n;
     struct nj_span staple; /* OCSP response to send (RFC 6066 8); empty = none */
     const char *label;     /* for messages: "client tls block"; may be NULL */
+
+    /* The secret before ticket_secret, as long as that one: tickets sealed with it are still
+     * accepted, none is made with it for a session that began with the new one.  NULL = none.
+     * Read it with NJ_FIELD: a server of ABI 0.1 before it was added has no such member. */
+    const uint8_t *ticket_secret_previous;
 };
 
 /* ---- what is known about a session ---------------------------------------------------------- */

@@ -260,11 +260,7 @@ static void copy_settings(struct nj_tls_ctx *ctx, const struct nj_tls_settings *
     ctx->verify_hook = set->verify_hook;
     ctx->verify_user = set->verify_user;
     copy_alpn(ctx, set);
-    if (set->ticket_secret != NULL) {
-        ctx->ticket_key.data = copy_bytes(set->ticket_secret, NJ_TLS_TICKET_SECRET_LEN);
-        ctx->ticket_key.size = NJ_TLS_TICKET_SECRET_LEN;
-        ctx->ticket_lifetime_s = set->ticket_lifetime_s;
-    }
+    nj_gt_ticket_settings(ctx, set);
     if (set->staple.len > 0) {
         ctx->staple.response.data = copy_bytes(set->staple.ptr, set->staple.len);
         ctx->staple.response.size = (unsigned) set->staple.len;
@@ -284,8 +280,7 @@ static void ctx_free(struct nj_tls_ctx *ctx)
     for (unsigned i = 0; i < ctx->alpn_n; i++) {
         nj_gt_host->dealloc(ctx->alpn[i].data);
     }
-    nj_gt_host->wipe(ctx->ticket_key.data, ctx->ticket_key.size);
-    nj_gt_host->dealloc(ctx->ticket_key.data);
+    nj_gt_ticket_forget(ctx);
     nj_gt_host->dealloc(ctx->staple.response.data);
     nj_gt_host->dealloc(ctx->certs);
     nj_gt_host->dealloc(ctx->alpn);

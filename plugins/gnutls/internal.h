@@ -5,6 +5,7 @@
  *   suites.c   what the library can; IANA numbers to GnuTLS names, priority strings
  *   context.c  settings to credentials, priorities, tickets
  *   session.c  handshake, records, closing; the table of operations
+ *   ticket.c   session tickets and their secrets
  *   verify.c   the chain check and the server's verify hook
  *   signature.c  signatures of certificates and of what speaks about them
  *   errors.c   GnuTLS numbers to classes, alerts and words
@@ -94,7 +95,8 @@ struct nj_tls_ctx {
     unsigned certs_n;
     gnutls_privkey_t key;
     gnutls_ocsp_data_st staple;
-    gnutls_datum_t ticket_key; /* size 0: no tickets */
+    gnutls_datum_t ticket_key;    /* size 0: no tickets */
+    gnutls_datum_t ticket_former; /* the secret before; size 0: none */
     uint32_t ticket_lifetime_s;
     nj_tls_verify_fn verify_hook;
     void *verify_user;
@@ -129,9 +131,18 @@ struct nj_tls_session {
     bool close_sent;
     bool close_seen;
     bool peer_dropped;
+    bool tickets_set; /* accepting: the secret was chosen */
 };
 
 extern const struct nj_tls_provider nj_gt_provider;
+
+/* ---- ticket.c -------------------------------------------------------------------------------- */
+
+/* Copy the secrets; wipe and free them. */
+void nj_gt_ticket_settings(struct nj_tls_ctx *ctx, const struct nj_tls_settings *set);
+void nj_gt_ticket_forget(struct nj_tls_ctx *ctx);
+/* Before the first step of a handshake: choose the secret by the hello.  0 or a GnuTLS number. */
+int nj_gt_ticket_start(struct nj_tls_session *s, const struct nj_tls_in *hello);
 
 /* ---- verify.c -------------------------------------------------------------------------------- */
 

@@ -198,12 +198,6 @@ static int session_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_sess
         gnutls_certificate_server_set_request(s->tls, requests[ctx->verify]);
         gnutls_handshake_set_post_client_hello_function(s->tls, after_client_hello);
     }
-    if (lib >= 0 && tickets) {
-        if (ctx->ticket_lifetime_s > 0) {
-            gnutls_db_set_cache_expiration(s->tls, (int) ctx->ticket_lifetime_s);
-        }
-        lib = gnutls_session_ticket_enable_server(s->tls, &ctx->ticket_key);
-    }
     return session_done(s, lib, sess_out, err);
 }
 
@@ -302,7 +296,10 @@ static int session_handshake(struct nj_tls_session *s, struct nj_tls_in *in, str
         return give_up(s);
     }
     enter(s, in, out);
-    int lib = drive_handshake(s);
+    int lib = nj_gt_ticket_start(s, in);
+    if (lib == 0) {
+        lib = drive_handshake(s);
+    }
     int rc = NJ_NEED_IN;
     if (lib == 0) {
         rc = finish_handshake(s);

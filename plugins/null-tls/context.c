@@ -84,6 +84,11 @@ int null_ctx_new(const struct nj_tls_settings *set, struct nj_tls_ctx **out, str
     if (set->ticket_secret != NULL) {
         memcpy(ctx->ticket, set->ticket_secret, TICKET_LEN);
         ctx->ticket_lifetime_s = set->ticket_lifetime_s;
+        memcpy(ctx->former_ticket, ctx->ticket, TICKET_LEN);
+        if (NJ_FIELD(struct nj_tls_settings, set, ticket_secret_previous) &&
+            set->ticket_secret_previous != NULL) {
+            memcpy(ctx->former_ticket, set->ticket_secret_previous, TICKET_LEN);
+        }
     }
     if (set->identities_n == 1) {
         rc = copy_chain(ctx, set->identities[0], err);

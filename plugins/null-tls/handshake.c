@@ -201,7 +201,8 @@ static int read_hello(struct nj_tls_session *s, struct reader *r, struct nj_sink
     (void) snprintf(s->info.server_name, sizeof(s->info.server_name), "%.*s", (int) name.len,
                     (const char *) name.ptr);
     s->info.resumed = s->ctx->ticket_lifetime_s > 0 && ticket.len == TICKET_LEN &&
-                      memcmp(ticket.ptr, s->ctx->ticket, TICKET_LEN) == 0;
+                      (memcmp(ticket.ptr, s->ctx->ticket, TICKET_LEN) == 0 ||
+                       memcmp(ticket.ptr, s->ctx->former_ticket, TICKET_LEN) == 0);
     send_answer(s, out);
     return NJ_NEED_IN;
 }

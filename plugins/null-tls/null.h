@@ -47,7 +47,8 @@ struct nj_tls_ctx {
     nj_tls_verify_fn hook;
     void *hook_user;
     uint8_t ticket[TICKET_LEN];
-    uint32_t ticket_lifetime_s; /* 0: no tickets */
+    uint8_t former_ticket[TICKET_LEN]; /* accepted too; the same one when there is no other */
+    uint32_t ticket_lifetime_s;        /* 0: no tickets */
 };
 
 /* context.c */

@@ -14,8 +14,6 @@
 #include <wolfssl/wolfcrypt/rsa.h>
 
 #define SUITE_NAMES_MAX 1024
-/* Newer releases send no ticket that is good for half an hour or more: half the life of a key. */
-#define TICKET_LIFE_MAX_S 1799
 
 /* ---- settings that are refused -------------------------------------------------------------- */
 
@@ -378,50 +376,16 @@ static int set_numbers(WOLFSSL_CTX *c, enum nj_wolf_side side, const struct nj_t
     return NJ_OK;
 }
 
-#if NJ_WOLF_TICKETS
-/* The layout is the library's: a name, two keys, two dates in big endian after which it rolls. */
-static int share_tickets(WOLFSSL_CTX *c, const struct nj_tls_settings *set, struct nj_error *err)
-{
-    uint8_t keys[WOLFSSL_TICKET_KEYS_SZ];
-    uint8_t seed[NJ_TLS_TICKET_SECRET_LEN + 1];
-    uint8_t digest[32];
-
-    memcpy(seed, set->ticket_secret, NJ_TLS_TICKET_SECRET_LEN);
-    for (size_t at = 0, i = 0; at < sizeof(keys); at += sizeof(digest), i++) {
-        seed[NJ_TLS_TICKET_SECRET_LEN] = (uint8_t) i;
-        (void) nj_wolf_sha256((struct nj_span){ seed, sizeof(seed) }, digest);
-        size_t left = sizeof(keys) - at;
-        memcpy(keys + at, digest, left < sizeof(digest) ? left : sizeof(digest));
-    }
-    keys[WOLFSSL_TICKET_NAME_SZ - 1] &= 0xfe; /* the library tells its two keys by that bit */
-    /* The year 2097: the server rolls its secret, and a date gone by fails full handshakes. */
-    memcpy(keys + sizeof(keys) - 8, "\xf0\0\0\0\xf0\0\0\0", 8);
-    long rc = wolfSSL_CTX_set_tlsext_ticket_keys(c, keys, (int) sizeof(keys));
-    nj_wolf_host->wipe(keys, sizeof(keys));
-    nj_wolf_host->wipe(seed, sizeof(seed));
-    nj_wolf_host->wipe(digest, sizeof(digest));
-    if (rc != WOLFSSL_SUCCESS) {
-        return ctx_failed(err, "the ticket keys", (int) rc);
-    }
-    uint32_t life_s =
-        set->ticket_lifetime_s < TICKET_LIFE_MAX_S ? set->ticket_lifetime_s : TICKET_LIFE_MAX_S;
-    if (life_s > 0) {
-        (void) wolfSSL_CTX_set_TicketHint(c, (int) life_s);
-        (void) wolfSSL_CTX_set_timeout(c, life_s);
-    }
-    return NJ_OK;
-}
-#endif
-
-static int set_resumption(WOLFSSL_CTX *c, enum nj_wolf_side side, const struct nj_tls_settings *set,
-                          struct nj_error *err)
+static int set_resumption(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, enum nj_wolf_side side,
+                          const struct nj_tls_settings *set, struct nj_error *err)
 {
 #ifndef NO_SESSION_CACHE
     (void) wolfSSL_CTX_set_session_cache_mode(c, WOLFSSL_SESS_CACHE_OFF);
 #endif
     if (side == NJ_WOLF_ACCEPT && set->ticket_secret != NULL) {
 #if NJ_WOLF_TICKETS
-        return share_tickets(c, set, err);
+        int rc = nj_wolf_tickets_on(ctx, c, set);
+        return rc == WOLFSSL_SUCCESS ? NJ_OK : ctx_failed(err, "the ticket keys", rc);
 #else
         return unsupported(err, "a shared ticket secret");
 #endif
@@ -469,7 +433,7 @@ static int side_new(struct nj_tls_ctx *ctx, enum nj_wolf_side side,
     wolfSSL_CTX_SetIOSend(c, nj_wolf_on_send);
     int rc = set_numbers(c, side, set, max, err);
     if (rc == NJ_OK) {
-        rc = set_resumption(c, side, set, err);
+        rc = set_resumption(ctx, c, side, set, err);
     }
     if (rc == NJ_OK) {
         int lib = side == NJ_WOLF_ACCEPT ? nj_wolf_staple_set(ctx, c, set->staple)

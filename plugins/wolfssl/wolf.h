@@ -37,9 +37,8 @@
 #error "wolfSSL 5.5 or later is needed"
 #endif
 
-/* Tickets need a key that several contexts share: the library's own way in, or none. */
-#if defined(HAVE_SESSION_TICKET) && !defined(WOLFSSL_NO_DEF_TICKET_ENC_CB) &&                      \
-    defined(WOLFSSL_TICKET_KEYS_SZ)
+/* Tickets are sealed by us, since several contexts share the key (ticket.c). */
+#if defined(HAVE_SESSION_TICKET) && defined(HAVE_AESGCM) && !defined(WC_NO_RNG)
 #define NJ_WOLF_TICKETS 1
 #else
 #define NJ_WOLF_TICKETS 0
@@ -75,6 +74,12 @@ struct nj_wolf_anchor {
  */
 enum nj_wolf_side { NJ_WOLF_ACCEPT = 0, NJ_WOLF_DIAL = 1, NJ_WOLF_SIDES = 2 };
 
+/* What tickets are sealed with. */
+struct nj_wolf_ticket_key {
+    uint8_t name[16]; /* in front of the ticket, in clear */
+    uint8_t key[32];
+};
+
 struct nj_tls_ctx { /* immutable after start, but for refs */
     atomic_uint refs;
     WOLFSSL_CTX *side[NJ_WOLF_SIDES]; /* NULL: the role is off */
@@ -88,6 +93,8 @@ struct nj_tls_ctx { /* immutable after start, but for refs */
     struct nj_wolf_anchor *anchors;
     size_t anchors_n;
     char *alpn; /* "a,b"; NULL when none */
+    struct nj_wolf_ticket_key ticket[2]; /* the new one, the one before */
+    size_t tickets_n;
     uint8_t *staple; /* NULL when none */
     size_t staple_len;
     nj_tls_verify_fn hook;
@@ -146,6 +153,11 @@ extern const struct nj_tls_provider nj_wolf_provider;
 /* Transport callbacks, for context.c. */
 int nj_wolf_on_recv(WOLFSSL *ssl, char *buf, int cap, void *user);
 int nj_wolf_on_send(WOLFSSL *ssl, char *buf, int len, void *user);
+
+/* ---- ticket.c ---- */
+/* Seal and open tickets of an accepting context with the secrets of the settings.  Returns
+ * WOLFSSL_SUCCESS or the library's number. */
+int nj_wolf_tickets_on(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const struct nj_tls_settings *set);
 
 /* ---- verify.c ---- */
 /* The slices of a certificate that the provider needs itself; they point into the DER. */

@@ -18,10 +18,12 @@
 #include "ops/options.h"
 #include "ops/reload.h"
 #include "peer/client.h"
+#include "tls/contexts.h"
 
 #define STOP_TICK_MS 2
 #define DUCK_GAP_MOST_MS 1000
 #define THROTTLED_EVERY_MS 1000
+#define TICKETS_LOOK_MS 60000
 
 enum phase { PHASE_SERVING, PHASE_GRACE, PHASE_CLOSING, PHASE_STOPPING };
 
@@ -33,6 +35,7 @@ struct nj_control {
     uv_signal_t signals[SIGNALS];
     uv_timer_t timer;
     uv_timer_t trim;
+    uv_timer_t tickets;   /* their secrets change */
     uv_timer_t throttled; /* says how many handshakes were refused */
     enum phase phase;
     bool monitor_closed;
@@ -63,6 +66,7 @@ static void close_handles(struct nj_control *c)
     uv_close((uv_handle_t *) &c->timer, NULL);
     uv_close((uv_handle_t *) &c->trim, NULL);
     uv_close((uv_handle_t *) &c->throttled, NULL);
+    uv_close((uv_handle_t *) &c->tickets, NULL);
     nj_facts_close(c->c.facts);
 }
 
@@ -285,6 +289,19 @@ static void on_trim_tick(uv_timer_t *t)
     (void) nj_trim_when_calm();
 }
 
+static void note(uint32_t level, const char *text)
+{
+    nj_log(level == NJ_LOG_WARN ? NJ_LVL_WRN : NJ_LVL_DBG, "%s", text);
+}
+
+/* A reload may bring a block that is due earlier than all others: look now and then. */
+static void on_tickets_tick(uv_timer_t *t)
+{
+    int64_t wait_us = nj_tls_tickets_tick(nj_mono_us(), note);
+    uint64_t ms = wait_us / 1000 < TICKETS_LOOK_MS ? (uint64_t) (wait_us / 1000) + 1 : TICKETS_LOOK_MS;
+    (void) uv_timer_start(t, on_tickets_tick, ms, 0);
+}
+
 static void on_throttled_tick(uv_timer_t *t)
 {
     struct nj_control *c = t->data;
@@ -306,6 +323,8 @@ struct nj_control *nj_control_new(const struct nj_control_config *config)
     c->timer.data = c;
     (void) uv_timer_init(config->loop, &c->trim);
     (void) uv_timer_start(&c->trim, on_trim_tick, NJ_TRIM_EVERY_MS, NJ_TRIM_EVERY_MS);
+    (void) uv_timer_init(config->loop, &c->tickets);
+    on_tickets_tick(&c->tickets);
     (void) uv_timer_init(config->loop, &c->throttled);
     c->throttled.data = c;
     if (config->hub->tls_rate.limit > 0) {

@@ -106,6 +106,9 @@ enum nj_tls_place {
 /* Stops at the first error, which it reports.  *block is then incomplete. */
 bool nj_reader_tls(struct nj_option_reader *r, const struct nj_conf_member *m,
                    enum nj_tls_place place, struct nj_tls_block *block);
+/* Our own: ticket_rotation. */
+bool nj_reader_ticket_rotation(struct nj_option_reader *r, const struct nj_conf_member *m,
+                               int64_t *ns_out);
 /* Members of a tls block that are checked and not served: ocsp_peer; cert_store and its kin. */
 bool nj_reader_ocsp_peer(struct nj_option_reader *r, const struct nj_conf_member *m, bool *on_out);
 bool nj_reader_cert_store(struct nj_option_reader *r, const struct nj_conf_member *m);

@@ -406,6 +406,11 @@ static bool read_provider(struct tls_reader *t, const struct nj_conf_member *m)
     return true;
 }
 
+static bool read_ticket_rotation(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    return nj_reader_ticket_rotation(t->r, m, &t->b->ticket_rotation_ns);
+}
+
 /* ---- known, not served ---------------------------------------------------------------------- */
 
 static bool read_ocsp_peer(struct tls_reader *t, const struct nj_conf_member *m)
@@ -450,6 +455,7 @@ static const struct {
     { "cert_match_skip_invalid", read_cert_store },
     { "ca_certs_match", read_cert_store },
     { "provider", read_provider },
+    { "ticket_rotation", read_ticket_rotation },
 };
 
 static bool read_field(struct tls_reader *t, const struct nj_conf_member *m)

@@ -1,4 +1,4 @@
-/* options_tls_more.c: members of a `tls` block that are checked and not served. */
+/* options_tls_more.c: members of a `tls` block that are checked and not served, and our own. */
 #include <string.h>
 #include <strings.h>
 
@@ -75,6 +75,33 @@ bool nj_reader_ocsp_peer(struct nj_option_reader *r, const struct nj_conf_member
         }
     }
     return true;
+}
+
+/* ---- our own -------------------------------------------------------------------------------- */
+
+#define ROTATION_MIN_NS INT64_C(1000000000)
+#define ROTATION_MAX_NS (INT64_C(84) * 3600 * 1000000000) /* tickets live twice as long: a week */
+
+bool nj_reader_ticket_rotation(struct nj_option_reader *r, const struct nj_conf_member *m,
+                               int64_t *ns_out)
+{
+    struct nj_buf why;
+    int64_t ns = 0;
+    nj_buf_init(&why, SIZE_MAX);
+    int rc = nj_seconds_read(&m->value, &ns, &why);
+    if (rc == NJ_E_UNSUPPORTED) {
+        nj_reader_fail(r, &m->value, "error parsing tls config, 'ticket_rotation' wrong type");
+    } else if (rc != NJ_OK) {
+        nj_reader_fail(r, &m->value, "error parsing tls config, 'ticket_rotation' %s", why.ptr);
+    } else if (ns < ROTATION_MIN_NS || ns > ROTATION_MAX_NS) {
+        nj_reader_fail(r, &m->value,
+                       "error parsing tls config, 'ticket_rotation' must be from 1s to 84h");
+        rc = NJ_E_INVALID;
+    } else {
+        *ns_out = ns;
+    }
+    nj_buf_free(&why);
+    return rc == NJ_OK;
 }
 
 /* ---- the certificate store of another system ------------------------------------------------ */

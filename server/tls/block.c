@@ -252,6 +252,12 @@ static bool is_about_the_pair(const struct nj_error *err)
            err->cls == NJ_CLASS_BAD_CERT;
 }
 
+static int64_t ticket_period_us(const struct nj_tls_block *block)
+{
+    int64_t ns = block->ticket_rotation_ns;
+    return ns > 0 ? ns / 1000 : NJ_TLS_TICKET_ROTATION_NS / 1000;
+}
+
 static int build_contexts(struct build *b)
 {
     struct nj_tls_settings settings;
@@ -262,7 +268,7 @@ static int build_contexts(struct build *b)
         .provider = b->args->provider,
         .settings = &settings,
         .material = &b->material,
-        .tickets = b->setup->tickets,
+        .ticket_period_us = b->setup->tickets ? ticket_period_us(b->args->block) : 0,
     };
     int rc = nj_tls_contexts_new(&args, &b->setup->contexts, &bad, b->err);
     if (rc < 0 && is_about_the_pair(b->err)) {

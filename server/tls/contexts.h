@@ -7,8 +7,8 @@
  */
 #ifndef NJ_TLS_CONTEXTS_H
 #define NJ_TLS_CONTEXTS_H
-#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "natterjack/tls.h"
 
@@ -22,7 +22,7 @@ struct nj_tls_contexts_args {
      * long as the contexts. */
     const struct nj_tls_settings *settings;
     struct nj_tls_material *material; /* taken over, also on failure; zeroed */
-    bool tickets;                     /* make a secret */
+    int64_t ticket_period_us; /* a new ticket secret so often; 0: no tickets */
 };
 
 /*
@@ -39,5 +39,16 @@ void nj_tls_contexts_free(struct nj_tls_contexts **cp);
  * caller.
  */
 struct nj_tls_ctx *nj_tls_contexts_pick(struct nj_tls_contexts *c, const struct nj_hello *hello);
+
+/*
+ * Change the secrets of all contexts in the process whose time has come (`now_us`: the monotonic
+ * clock); returns how long until the next is due, INT64_MAX when there is none.  `note` gets a
+ * sentence for each set.  One thread; contexts may come and go on others.
+ */
+int64_t nj_tls_tickets_tick(int64_t now_us, void (*note)(uint32_t level, const char *text));
+
+/* How long a ticket is good when secrets change so often: two periods, and no more than a week
+ * (RFC 8446 4.6.1). */
+uint32_t nj_tls_ticket_lifetime_s(int64_t period_us);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define NJ_TLS_TICKET_ROTATION_NS (INT64_C(12) * 3600 * 1000000000) /* default */
+
 /* handshake_first */
 enum nj_tls_first {
     NJ_TLS_FIRST_OFF = 0,
@@ -44,6 +46,8 @@ struct nj_tls_block {
     enum nj_tls_first first;
     int64_t first_delay_ns;
     int64_t rate_limit;          /* connection_rate_limit; 0 and less: off */
+    int64_t ticket_rotation_ns;  /* own: how often session tickets get a new secret; 0 = default */
+    bool strict_ciphers;         /* own: cipher_suites is final, for TLS 1.3 too */
     /* where the block stands, for start-phase messages; file NULL when from flags */
     char *file;
     uint32_t line, col;

@@ -253,6 +253,21 @@ static void assert_resumed(struct nj_kit_stage *st, struct nj_tls_ctx *sc, struc
     nj_kit_pair_free(&pair);
 }
 
+/* The server's secret has changed; the one before is still accepted. */
+static void assert_resumed_after_change(struct nj_kit_stage *st, struct nj_tls_ctx *cc,
+                                        struct nj_span left)
+{
+    static const uint8_t next[NJ_TLS_TICKET_SECRET_LEN] = { 6, 5, 4 };
+    struct nj_tls_settings set = st->server_set;
+    struct nj_error err = NJ_ERROR_INIT;
+    struct nj_tls_ctx *sc = NULL;
+    set.ticket_secret_previous = set.ticket_secret;
+    set.ticket_secret = next;
+    ck_assert_int_eq(st->server->ctx_new(&set, &sc, &err), NJ_OK);
+    assert_resumed(st, sc, cc, left);
+    st->server->ctx_unref(sc);
+}
+
 /* Bytes that mean nothing are no reason to fail: a full handshake, or dial() says no. */
 static void assert_junk_is_harmless(struct nj_kit_stage *st, struct nj_tls_ctx *sc,
                                     struct nj_tls_ctx *cc)
@@ -296,6 +311,7 @@ START_TEST(exported_session_is_resumed)
         nj_kit_pair_free(&pair);
 
         assert_resumed(&st, sc, cc, (struct nj_span){ left, len });
+        assert_resumed_after_change(&st, cc, (struct nj_span){ left, len });
         assert_junk_is_harmless(&st, sc, cc);
         st.server->ctx_unref(sc);
         st.client->ctx_unref(cc);

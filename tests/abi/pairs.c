@@ -531,14 +531,15 @@ START_TEST(a_session_moves_between_threads)
 }
 END_TEST
 
-START_TEST(ticket_secret_does_not_disturb_a_handshake)
+START_TEST(ticket_secrets_do_not_disturb_a_handshake)
 {
-    static const uint8_t secret[NJ_TLS_TICKET_SECRET_LEN] = { 1, 2, 3 };
+    static const uint8_t secrets[2][NJ_TLS_TICKET_SECRET_LEN] = { { 1, 2, 3 }, { 4, 5, 6 } };
     for (EACH(v, versions)) {
         struct nj_kit_stage st;
         nj_kit_stage_init(&st, _i, "server-ecdsa");
         nj_kit_stage_version(&st, versions[v]);
-        st.server_set.ticket_secret = secret;
+        st.server_set.ticket_secret = secrets[0];
+        st.server_set.ticket_secret_previous = secrets[1];
         st.server_set.ticket_lifetime_s = 3600;
 
         ck_assert_int_eq(nj_kit_stage_run(&st, 1), NJ_OK);
@@ -585,6 +586,6 @@ void nj_kit_pairs(void)
     nj_kit_add("pairs", staple_reaches_the_peer, NJ_KIT_PAIR);
     nj_kit_add("pairs", an_address_is_no_server_name, NJ_KIT_PAIR);
     nj_kit_add("pairs", a_session_moves_between_threads, NJ_KIT_PAIR | NJ_KIT_SHAPE);
-    nj_kit_add("pairs", ticket_secret_does_not_disturb_a_handshake, NJ_KIT_PAIR);
+    nj_kit_add("pairs", ticket_secrets_do_not_disturb_a_handshake, NJ_KIT_PAIR);
     nj_kit_add("pairs", records_cost_no_allocation_of_the_provider, NJ_KIT_PAIR | NJ_KIT_SHAPE);
 }

@@ -1,6 +1,7 @@
 /*
- * test_gnutls_client.c: what the GnuTLS provider answers to things that no provider's dialling end
- * does: tickets, renegotiation, empty records.  The client is GnuTLS itself, over the kit's wires.
+ * test_gnutls_client.c: what providers answer to things that no provider's dialling end does:
+ * tickets (all of them), renegotiation and empty records (GnuTLS).  The client is GnuTLS itself,
+ * over the kit's wires.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 static struct nj_kit_provider provider;
 static const uint8_t secret_a[NJ_TLS_TICKET_SECRET_LEN] = { 1, 2, 3 };
 static const uint8_t secret_b[NJ_TLS_TICKET_SECRET_LEN] = { 4, 5, 6 };
+static const uint8_t secret_c[NJ_TLS_TICKET_SECRET_LEN] = { 7, 8, 9 };
 
 /* A server of the provider and a plain GnuTLS client. */
 struct talk {
@@ -182,6 +184,67 @@ START_TEST(ticket_of_another_secret_means_a_full_handshake)
 }
 END_TEST
 
+/* Resume with a ticket of `from`, at a context of these secrets; the ticket is freed. */
+static void resume_after_change(const uint8_t *from, const uint8_t *now, const uint8_t *previous,
+                                const char *version, int expected)
+{
+    struct nj_tls_settings set;
+    struct nj_kit_cred cred;
+    struct talk t;
+    gnutls_datum_t ticket;
+    accept_settings(&set, &cred, from);
+    get_ticket(&set, version, 0, &ticket);
+    set.ticket_secret = now;
+    set.ticket_secret_previous = previous;
+
+    talk_start(&t, &set, version, 0, &ticket);
+    talk_run(&t);
+
+    ck_assert_int_eq(t.server.rc, NJ_OK);
+    ck_assert_int_eq(server_resumed(&t), expected);
+    talk_end(&t);
+    gnutls_free(ticket.data);
+}
+
+START_TEST(ticket_of_the_previous_secret_resumes)
+{
+    resume_after_change(secret_a, secret_b, secret_a, versions[_i], 1);
+}
+END_TEST
+
+START_TEST(ticket_of_the_new_secret_resumes_beside_a_previous_one)
+{
+    resume_after_change(secret_b, secret_b, secret_a, versions[_i], 1);
+}
+END_TEST
+
+START_TEST(ticket_from_before_the_previous_secret_means_a_full_handshake)
+{
+    resume_after_change(secret_a, secret_c, secret_b, versions[_i], 0);
+}
+END_TEST
+
+/* Settings of a server that was built before the member was added. */
+START_TEST(settings_that_end_before_the_previous_secret_are_fine)
+{
+    struct nj_tls_settings set;
+    struct nj_kit_cred cred;
+    struct talk t;
+    gnutls_datum_t ticket;
+    accept_settings(&set, &cred, secret_a);
+    set.size = offsetof(struct nj_tls_settings, ticket_secret_previous);
+    set.ticket_secret_previous = (const uint8_t *) (uintptr_t) 1; /* beyond the end: not read */
+
+    get_ticket(&set, versions[_i], 0, &ticket);
+    talk_start(&t, &set, versions[_i], 0, &ticket);
+    talk_run(&t);
+
+    ck_assert_int_eq(server_resumed(&t), 1);
+    talk_end(&t);
+    gnutls_free(ticket.data);
+}
+END_TEST
+
 START_TEST(resumed_client_is_judged_by_the_certificate_in_its_ticket)
 {
     struct nj_tls_settings set;
@@ -314,38 +377,61 @@ START_TEST(record_of_padding_alone_is_no_end)
 }
 END_TEST
 
-static Suite *suite(void)
+/* Of any provider with tickets; the others are about the GnuTLS one. */
+static TCase *ticket_case(void)
 {
-    Suite *s = suite_create("gnutls as client");
-    TCase *tc = tcase_create("client");
+    TCase *tc = tcase_create("tickets");
     tcase_add_loop_test(tc, ticket_resumes_in_another_context_of_the_same_secret, 0, 2);
     tcase_add_loop_test(tc, ticket_of_another_secret_means_a_full_handshake, 0, 2);
+    tcase_add_loop_test(tc, ticket_of_the_previous_secret_resumes, 0, 2);
+    tcase_add_loop_test(tc, ticket_of_the_new_secret_resumes_beside_a_previous_one, 0, 2);
+    tcase_add_loop_test(tc, ticket_from_before_the_previous_secret_means_a_full_handshake, 0, 2);
+    tcase_add_loop_test(tc, settings_that_end_before_the_previous_secret_are_fine, 0, 2);
+    tcase_add_loop_test(tc, without_a_secret_there_are_no_tickets, 0, 2);
+    return tc;
+}
+
+static TCase *client_case(void)
+{
+    TCase *tc = tcase_create("client");
     tcase_add_loop_test(tc, resumed_client_is_judged_by_the_certificate_in_its_ticket, 0, 2);
     tcase_add_loop_test(tc, ticket_without_certificate_does_not_open_a_verifying_context, 0, 2);
-    tcase_add_loop_test(tc, without_a_secret_there_are_no_tickets, 0, 2);
     tcase_add_test(tc, renegotiation_is_refused_with_alert_100);
     tcase_add_test(tc, record_of_padding_alone_is_no_end);
-    suite_add_tcase(s, tc);
-    return s;
+    return tc;
+}
+
+static int run(struct nj_kit_provider *p)
+{
+    char name[64];
+    (void) snprintf(name, sizeof(name), "gnutls as client of %s", p->label);
+    Suite *s = suite_create(name);
+    provider = *p;
+    if ((p->tls->caps() & NJ_TLS_CAP_TICKETS) != 0) {
+        suite_add_tcase(s, ticket_case());
+    }
+    if (strcmp(p->label, "gnutls") == 0) {
+        suite_add_tcase(s, client_case());
+    }
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed;
 }
 
 int main(void)
 {
     struct nj_kit_provider list[NJ_KIT_PROVIDERS_MAX];
     size_t n = nj_kit_providers_from_env(list, NJ_KIT_PROVIDERS_MAX);
-    for (size_t i = 0; i < n && provider.tls == NULL; i++) {
-        if (strcmp(list[i].label, "gnutls") == 0) {
-            provider = list[i];
-        }
-    }
-    if (provider.tls == NULL) {
-        (void) fputs("the provider gnutls was not built: skipped\n", stderr);
+    int failed = 0;
+    if (n == 0) {
+        (void) fputs("no provider was built: skipped\n", stderr);
         return 77;
     }
-    SRunner *sr = srunner_create(suite());
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
+    for (size_t i = 0; i < n; i++) {
+        failed += run(&list[i]);
+    }
     for (size_t i = 0; i < n; i++) {
         nj_kit_provider_fini(&list[i]);
     }

@@ -6,7 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "certs.h"
+#include "tls/contexts.h"
 #include "tls/fips.h"
 #include "tls/names.h"
 #include "tls/tls_block.h"
@@ -33,7 +35,8 @@ static struct {
     size_t key_len;
     char label[256];
     char anchors_label[512];
-    bool had_secret;
+    bool had_secret, had_previous;
+    uint8_t secret[NJ_TLS_TICKET_SECRET_LEN], previous[NJ_TLS_TICKET_SECRET_LEN];
     uint8_t first_secret_byte;
 } seen;
 
@@ -72,6 +75,13 @@ static int mock_ctx_new(const struct nj_tls_settings *settings, struct nj_tls_ct
     memcpy(seen.suites, settings->suites, settings->suites_n * sizeof(uint16_t));
     memcpy(seen.groups, settings->groups, settings->groups_n * sizeof(uint16_t));
     seen.had_secret = settings->ticket_secret != NULL;
+    seen.had_previous = settings->ticket_secret_previous != NULL;
+    if (seen.had_secret) {
+        memcpy(seen.secret, settings->ticket_secret, sizeof(seen.secret));
+    }
+    if (seen.had_previous) {
+        memcpy(seen.previous, settings->ticket_secret_previous, sizeof(seen.previous));
+    }
     if (settings->anchors_label != NULL) {
         (void) snprintf(seen.anchors_label, sizeof(seen.anchors_label), "%s",
                         settings->anchors_label);
@@ -606,6 +616,73 @@ START_TEST(tickets_are_off_where_they_would_hide_the_certificate)
 }
 END_TEST
 
+#define SECOND_US INT64_C(1000000)
+
+START_TEST(ticket_secrets_change_by_the_clock)
+{
+    uint8_t first[NJ_TLS_TICKET_SECRET_LEN];
+    mock_caps |= NJ_TLS_CAP_TICKETS;
+    block.ticket_rotation_ns = INT64_C(10000000000);
+    with_pair("leaf-dns.pem", "leaf-p256.key");
+    make_well();
+    int64_t now_us = nj_mono_us();
+    memcpy(first, seen.secret, sizeof(first));
+    ck_assert(!seen.had_previous);
+    ck_assert_uint_eq(seen.settings.ticket_lifetime_s, 20);
+
+    int64_t wait_us = nj_tls_tickets_tick(now_us, keep_note);
+    ck_assert(wait_us > 9 * SECOND_US && wait_us <= 10 * SECOND_US);
+    ck_assert_int_eq(built, 1);
+
+    ck_assert_int_eq(nj_tls_tickets_tick(now_us + 11 * SECOND_US, keep_note), 10 * SECOND_US);
+    ck_assert_int_eq(built, 2);
+    ck_assert_int_eq(the_ctx.refs, 1); /* the old one is gone */
+    ck_assert_uint_eq(seen.certs_n, 1);
+    ck_assert_mem_eq(seen.previous, first, sizeof(first));
+    ck_assert_mem_ne(seen.secret, first, sizeof(first));
+    ck_assert_ptr_nonnull(
+        strstr(notes.ptr, "[1] client tls block: the secret of session tickets was changed\n"));
+}
+END_TEST
+
+START_TEST(a_secret_that_cannot_be_changed_stays)
+{
+    uint8_t first[NJ_TLS_TICKET_SECRET_LEN];
+    mock_caps |= NJ_TLS_CAP_TICKETS;
+    block.ticket_rotation_ns = INT64_C(10000000000);
+    make_well();
+    int64_t now_us = nj_mono_us() + 11 * SECOND_US;
+    memcpy(first, seen.secret, sizeof(first));
+    (void) nj_error_set(&refusal, NJ_E_FAILED, "no luck");
+
+    ck_assert_int_eq(nj_tls_tickets_tick(now_us, keep_note), 60 * SECOND_US);
+    ck_assert_int_eq(the_ctx.refs, 1);
+    ck_assert_ptr_nonnull(strstr(notes.ptr, "[3] client tls block: the secret of session tickets "
+                                            "could not be changed: no luck\n"));
+
+    refusal = (struct nj_error) NJ_ERROR_INIT;
+    (void) nj_tls_tickets_tick(now_us + 61 * SECOND_US, keep_note);
+    ck_assert_mem_eq(seen.previous, first, sizeof(first)); /* none came between */
+}
+END_TEST
+
+START_TEST(without_tickets_there_is_nothing_to_change)
+{
+    make_well();
+
+    ck_assert_int_eq(nj_tls_tickets_tick(INT64_MAX / 2, keep_note), INT64_MAX);
+    ck_assert_int_eq(built, 1);
+}
+END_TEST
+
+START_TEST(tickets_live_two_periods_and_a_week_at_most)
+{
+    ck_assert_uint_eq(nj_tls_ticket_lifetime_s(12 * 3600 * SECOND_US), 86400);
+    ck_assert_uint_eq(nj_tls_ticket_lifetime_s(1000 * 3600 * SECOND_US), 604800);
+    ck_assert_uint_eq(nj_tls_ticket_lifetime_s(SECOND_US / 2), 1);
+}
+END_TEST
+
 START_TEST(pins_are_kept)
 {
     static char pinned[][NJ_PIN_HEX_LEN + 1] = { "00112233445566778899aabbccddeeff"
@@ -779,6 +856,10 @@ int main(void)
     tcase_add_test(tc, named_groups_keep_their_order_and_missing_ones_are_warned_of);
     tcase_add_test(tc, when_no_named_group_remains_it_is_refused);
     tcase_add_test(tc, tickets_are_off_where_they_would_hide_the_certificate);
+    tcase_add_test(tc, ticket_secrets_change_by_the_clock);
+    tcase_add_test(tc, a_secret_that_cannot_be_changed_stays);
+    tcase_add_test(tc, without_tickets_there_is_nothing_to_change);
+    tcase_add_test(tc, tickets_live_two_periods_and_a_week_at_most);
     tcase_add_test(tc, pins_are_kept);
     tcase_add_test(tc, the_print_tells_what_a_setup_does_and_not_how_long_it_waits);
     tcase_add_test(tc, another_certificate_has_another_print);

@@ -1,0 +1,135 @@
+/*
+ * ticket.c: session tickets, sealed with AES-256-GCM under keys made from the server's secrets.
+ *
+ * The library's own sealing knows one secret, replaces it by random ones of its own when it finds
+ * it old, and newer releases send no ticket that is good for half an hour or more.  With ours every
+ * context of a block opens the tickets of all others, those under the former secret too.
+ */
+#include "wolf.h"
+
+#if NJ_WOLF_TICKETS
+#include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/random.h>
+
+#define TAG_LEN 16
+#define NONCE_LEN 12 /* the first bytes of the ticket's IV */
+#define KEY_LEN 32
+#define LIFETIME_DEFAULT_S 21600
+
+/* One of the key's two parts: SHA-256 of the secret and a number. */
+static void derive(const uint8_t *secret, uint8_t part, uint8_t *out, size_t len)
+{
+    uint8_t seed[NJ_TLS_TICKET_SECRET_LEN + 1];
+    uint8_t digest[32];
+    memcpy(seed, secret, NJ_TLS_TICKET_SECRET_LEN);
+    seed[NJ_TLS_TICKET_SECRET_LEN] = part;
+    (void) nj_wolf_sha256((struct nj_span){ seed, sizeof(seed) }, digest);
+    memcpy(out, digest, len);
+    nj_wolf_host->wipe(seed, sizeof(seed));
+    nj_wolf_host->wipe(digest, sizeof(digest));
+}
+
+static void key_make(const uint8_t *secret, struct nj_wolf_ticket_key *key)
+{
+    derive(secret, 0, key->name, sizeof(key->name));
+    derive(secret, 1, key->key, sizeof(key->key));
+}
+
+/* What is bound to the ticket beside its content: its name, IV and length. */
+struct bound {
+    uint8_t name[WOLFSSL_TICKET_NAME_SZ];
+    uint8_t iv[WOLFSSL_TICKET_IV_SZ];
+    uint8_t len[2];
+};
+
+static void bound_fill(struct bound *b, const uint8_t *name, const uint8_t *iv, int len)
+{
+    memcpy(b->name, name, sizeof(b->name));
+    memcpy(b->iv, iv, sizeof(b->iv));
+    b->len[0] = (uint8_t) (len >> 8);
+    b->len[1] = (uint8_t) len;
+}
+
+static int seal(WOLFSSL *ssl, const struct nj_wolf_ticket_key *key, uint8_t *name, uint8_t *iv,
+                uint8_t *mac, uint8_t *ticket, int len)
+{
+    Aes aes;
+    struct bound b;
+    memcpy(name, key->name, sizeof(key->name));
+    memset(mac, 0, WOLFSSL_TICKET_MAC_SZ);
+    if (wc_RNG_GenerateBlock(wolfSSL_GetRNG(ssl), iv, WOLFSSL_TICKET_IV_SZ) != 0) {
+        return WOLFSSL_TICKET_RET_REJECT;
+    }
+    bound_fill(&b, name, iv, len);
+    if (wc_AesInit(&aes, NULL, INVALID_DEVID) != 0) {
+        return WOLFSSL_TICKET_RET_REJECT;
+    }
+    int rc = wc_AesGcmSetKey(&aes, key->key, KEY_LEN);
+    if (rc == 0) {
+        rc = wc_AesGcmEncrypt(&aes, ticket, ticket, (word32) len, iv, NONCE_LEN, mac, TAG_LEN,
+                              (const uint8_t *) &b, sizeof(b));
+    }
+    wc_AesFree(&aes);
+    return rc == 0 ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_REJECT;
+}
+
+static int unseal(const struct nj_wolf_ticket_key *key, const uint8_t *iv, const uint8_t *mac,
+                  uint8_t *ticket, int len)
+{
+    Aes aes;
+    struct bound b;
+    bound_fill(&b, key->name, iv, len);
+    if (wc_AesInit(&aes, NULL, INVALID_DEVID) != 0) {
+        return WOLFSSL_TICKET_RET_REJECT;
+    }
+    int rc = wc_AesGcmSetKey(&aes, key->key, KEY_LEN);
+    if (rc == 0) {
+        rc = wc_AesGcmDecrypt(&aes, ticket, ticket, (word32) len, iv, NONCE_LEN, mac, TAG_LEN,
+                              (const uint8_t *) &b, sizeof(b));
+    }
+    wc_AesFree(&aes);
+    return rc == 0 ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_REJECT;
+}
+
+/* For wolfSSL_CTX_set_TicketEncCb(): any number of threads at once. */
+static int on_ticket(WOLFSSL *ssl, unsigned char name[WOLFSSL_TICKET_NAME_SZ],
+                     unsigned char iv[WOLFSSL_TICKET_IV_SZ],
+                     unsigned char mac[WOLFSSL_TICKET_MAC_SZ], int enc, unsigned char *ticket,
+                     int len, int *len_out, void *user)
+{
+    const struct nj_tls_ctx *ctx = user;
+    *len_out = len;
+    if (enc) {
+        return seal(ssl, &ctx->ticket[0], name, iv, mac, ticket, len);
+    }
+    for (size_t i = 0; i < ctx->tickets_n; i++) {
+        if (memcmp(name, ctx->ticket[i].name, WOLFSSL_TICKET_NAME_SZ) == 0) {
+            int rc = unseal(&ctx->ticket[i], iv, mac, ticket, len);
+            /* one under the former secret is exchanged for a new one */
+            return rc == WOLFSSL_TICKET_RET_OK && i > 0 ? WOLFSSL_TICKET_RET_CREATE : rc;
+        }
+    }
+    return WOLFSSL_TICKET_RET_REJECT;
+}
+
+int nj_wolf_tickets_on(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const struct nj_tls_settings *set)
+{
+    uint32_t life_s = set->ticket_lifetime_s > 0 ? set->ticket_lifetime_s : LIFETIME_DEFAULT_S;
+    key_make(set->ticket_secret, &ctx->ticket[0]);
+    ctx->tickets_n = 1;
+    if (NJ_FIELD(struct nj_tls_settings, set, ticket_secret_previous) &&
+        set->ticket_secret_previous != NULL) {
+        key_make(set->ticket_secret_previous, &ctx->ticket[1]);
+        ctx->tickets_n = 2;
+    }
+    int rc = wolfSSL_CTX_set_TicketEncCb(c, on_ticket);
+    if (rc == WOLFSSL_SUCCESS) {
+        rc = wolfSSL_CTX_set_TicketEncCtx(c, ctx);
+    }
+    if (rc == WOLFSSL_SUCCESS) {
+        rc = wolfSSL_CTX_set_TicketHint(c, (int) life_s);
+    }
+    (void) wolfSSL_CTX_set_timeout(c, life_s);
+    return rc;
+}
+#endif

@@ -1,0 +1,111 @@
+"""Session tickets: how long they are good, and what happens when their secret changes."""
+import ssl
+
+import pytest
+
+import wire
+from wire import tls_context
+
+pytestmark = [pytest.mark.tls]
+quick = pytest.mark.quick
+
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+VERSIONS = pytest.mark.parametrize("version", [V12, V13], ids=["tls12", "tls13"])
+CHANGED = "the secret of session tickets was changed"
+
+
+@pytest.fixture
+def ticket_server(server, certs):
+    def start(more="", key_type="ecdsa", **kw):
+        pair = certs.server(key_type)
+        return server(["-D"], conf="tls {\n cert_file: '%s'\n key_file: '%s'\n %s\n}\n"
+                      % (pair.cert, pair.key, more), **kw)
+    return start
+
+
+def talk(s, ctx, session=None, name=None):
+    """A connection that got its ticket."""
+    w = s.raw()
+    w.read_info()
+    w.start_tls(ctx, session=session, server_hostname=name)
+    w.connect().ping()      # with TLS 1.3 the ticket comes with the first data
+    return w
+
+
+@quick
+@VERSIONS
+def test_ticket_is_good_for_a_day(ticket_server, kind, version):
+    w = talk(ticket_server(), tls_context(version))
+
+    assert w.tls.session.has_ticket
+    if not kind.is_ref:     # the reference says a week
+        assert w.tls.session.ticket_lifetime_hint == 86400
+
+
+@pytest.mark.own
+@VERSIONS
+def test_ticket_outlives_one_change_of_the_secret_and_no_second(ticket_server, version):
+    s = ticket_server("ticket_rotation: 2s")
+    ctx = tls_context(version)
+    mark = s.log_size()
+    old = talk(s, ctx).tls.session
+    assert talk(s, ctx, old).tls.session_reused
+
+    change = s.wait_log(CHANGED, mark, 4 * wire.PATIENCE)
+    kept = talk(s, ctx, old)
+    assert kept.tls.session_reused
+    new = talk(s, ctx).tls.session
+
+    mark = mark + s.log_since(mark).index(CHANGED) + len(CHANGED)
+    s.wait_log(CHANGED, mark, 4 * wire.PATIENCE)
+    assert not talk(s, ctx, old).tls.session_reused
+    assert talk(s, ctx, new).tls.session_reused
+    assert change
+    kept.ping()             # who is in stays in
+
+
+@pytest.mark.own
+@pytest.mark.one_worker
+@VERSIONS
+def test_sessions_of_all_certificates_of_a_block_have_one_secret(server, certs, version):
+    """A ticket that came with one certificate opens the door at the other."""
+    s = server(conf="tls {\n certs: [ { cert_file: '%s', key_file: '%s' }, { cert_file: '%s', "
+               "key_file: '%s' } ]\n}\n" % (certs.server_ecdsa.cert, certs.server_ecdsa.key,
+                                           certs.server_rsa.cert, certs.server_rsa.key))
+    ctx = tls_context(version)
+    session = talk(s, ctx, name="localhost").tls.session
+
+    again = talk(s, ctx, session, name="localhost")
+
+    assert again.tls.session_reused
+
+
+def test_ticket_opens_nothing_at_another_start(ticket_server):
+    ctx = tls_context(V13)
+    session = talk(ticket_server(), ctx).tls.session
+
+    again = talk(ticket_server(), ctx, session)
+
+    assert not again.tls.session_reused
+
+
+BAD = [
+    ("bool", "true", "error parsing tls config, 'ticket_rotation' wrong type"),
+    ("word", "'x'", 'error parsing tls config, \'ticket_rotation\' time: invalid duration "x"'),
+    ("too_short", "'900ms'", "error parsing tls config, 'ticket_rotation' must be from 1s to 84h"),
+    ("too_long", "'85h'", "error parsing tls config, 'ticket_rotation' must be from 1s to 84h"),
+    ("zero", "0", "error parsing tls config, 'ticket_rotation' must be from 1s to 84h"),
+]
+
+
+@quick
+@pytest.mark.own
+@pytest.mark.one_worker
+@pytest.mark.parametrize("value,text", [pytest.param(*b[1:], id=b[0]) for b in BAD])
+def test_bad_rotation_is_refused(run, tmp_path, value, text):
+    (tmp_path / "t.conf").write_text("tls {\n ticket_rotation: %s\n}\n" % value)
+
+    p = run(["-c", "t.conf", "-t"])
+
+    assert p.returncode == 1
+    assert "t.conf:2:2: " + text + "\n" in p.stderr
