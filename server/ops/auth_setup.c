@@ -8,6 +8,7 @@
 #include "natterjack/tls.h"
 #include "ops/option_reader.h"
 #include "plugin/registry.h"
+#include "tls/map.h"
 
 int nj_auth_setup_check(const struct nj_options *o, struct nj_error *err)
 {
@@ -86,4 +87,24 @@ int nj_auth_setup(const struct nj_options *o, struct nj_registry *reg, struct nj
         *auth_out = nj_auth_build(&config);
     }
     return rc;
+}
+
+struct nj_map_names *nj_auth_setup_map(const struct nj_auth *auth)
+{
+    size_t n = 0;
+    size_t named = 0;
+    struct nj_user *const *users = nj_auth_users(auth, &n);
+    struct nj_map_names *names = nj_map_names_new();
+    for (size_t i = 0; i < n; i++) {
+        if (users[i]->name != NULL) {
+            struct nj_span name = { (const uint8_t *) users[i]->name, strlen(users[i]->name) };
+            nj_map_names_add(names, name, users[i]);
+            named++;
+        }
+    }
+    nj_map_names_seal(names);
+    if (named == 0) {
+        nj_map_names_free(&names);
+    }
+    return names;
 }

@@ -4,6 +4,7 @@
 
 struct nj_auth;
 struct nj_error;
+struct nj_map_names;
 struct nj_options;
 struct nj_registry;
 
@@ -17,5 +18,9 @@ int nj_auth_setup_provider(const struct nj_options *o, struct nj_registry *reg,
 /* One reference.  Fails as nj_auth_setup_provider() does. */
 int nj_auth_setup(const struct nj_options *o, struct nj_registry *reg, struct nj_auth **auth_out,
                   struct nj_error *err);
+
+/* The names of its users that certificates can be compared with, for verify_and_map; NULL when it
+ * has no user with a name.  The caller's, and valid as long as `auth`. */
+struct nj_map_names *nj_auth_setup_map(const struct nj_auth *auth);
 
 #endif

@@ -559,9 +559,6 @@ void nj_set_tls(struct nj_option_reader *r, const struct nj_option *opt,
     if (!nj_reader_tls(r, m, NJ_TLS_CLIENTS, b)) {
         return;
     }
-    if (b->verify_and_map) {
-        nj_reader_unserved(r, m, "asks for verify_and_map, which is not served yet; use verify");
-    }
     if (b->ocsp_peer) {
         nj_reader_unserved(r, m, "asks for ocsp_peer, which is not served yet; remove it");
     }

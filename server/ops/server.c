@@ -226,6 +226,9 @@ int nj_server_build_serving(const struct nj_options *o, struct nj_registry *reg,
     (void) nj_server_read_advertise(o->client_advertise, &s->advertise_host, &s->advertise_port,
                                     NULL); /* whoever may refuse it has looked at it */
     int rc = nj_auth_setup(o, reg, &s->auth, err);
+    if (rc == NJ_OK && o->tls.verify_and_map) {
+        s->map_names = nj_auth_setup_map(s->auth);
+    }
     rc = rc == NJ_OK ? make_door(o, reg, &s->tls, err) : rc;
     if (rc != NJ_OK) {
         nj_serving_unref(&s);

@@ -46,15 +46,21 @@ static void log_names(const struct nj_options *o, const struct nj_startlog *s)
     nj_log_info("  ID:       %s", s->server_id);
 }
 
-/* An nkey user has none.  A user that only a certificate can choose has none either, but that is
- * not known here. */
+/* An nkey user has none, and one that only a certificate can choose needs none. */
+static bool needs_password(const struct nj_options *o, const struct nj_user *u)
+{
+    bool by_certificate =
+        o->tls.verify_and_map && u->pass == NULL && nj_user_type_allowed(u, NJ_TYPE_STANDARD);
+    return u->name != NULL && !by_certificate;
+}
+
 static bool has_plain_password(const struct nj_options *o)
 {
     bool found = (o->pass != NULL && nj_password_is_plain(o->pass)) ||
                  (o->token != NULL && nj_password_is_plain(o->token));
     for (size_t i = 0; !found && i < o->users.n; i++) {
         const struct nj_user *u = o->users.at[i];
-        found = u->name != NULL && nj_password_is_plain(u->pass != NULL ? u->pass : "");
+        found = needs_password(o, u) && nj_password_is_plain(u->pass != NULL ? u->pass : "");
     }
     return found;
 }

@@ -2,9 +2,9 @@
  * client.h: one client connection: what it does with the operations it gets.
  *
  * Belongs to its worker.  The files: client.c (life, bytes, closing), client_connect.c (CONNECT),
- * client_auth.c (the answer of authentication), client_perms.c (what it may do), client_pub.c (PUB
- * and delivery), client_subs.c (SUB, UNSUB), client_timers.c (ping, time-outs), client_tls.c (how
- * TLS begins), client_log.c.
+ * client_auth.c (the answer of authentication), client_map.c (users by certificate),
+ * client_perms.c (what it may do), client_pub.c (PUB and delivery), client_subs.c (SUB, UNSUB),
+ * client_timers.c (ping, time-outs), client_tls.c (how TLS begins), client_log.c.
  */
 #ifndef NJ_PEER_CLIENT_H
 #define NJ_PEER_CLIENT_H
@@ -66,6 +66,7 @@ struct nj_client {
     char *user, *pass, *token;   /* pass and token are wiped once they were checked */
     char *nkey, *sig;
     bool by_token;
+    bool has_cert_name; /* user is the name that its certificate stands for */
     char nonce[NJ_NONCE_LEN + 1]; /* "": it was told to sign nothing */
 
     /* What it was let in with.  References of its own; NULL before, and where there is none. */
@@ -149,6 +150,11 @@ bool nj_client_admit_silently(struct nj_client *c);
 /* It is this user now, with that user's permissions; NULL: nobody in particular.  References are
  * taken; what it was before is let go. */
 void nj_client_set_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user);
+
+/* client_map.c: does its certificate choose the user?  And whom: NULL for nobody.  The user is
+ * borrowed of nj_client_serving()->auth, and the client goes by its name from then on. */
+bool nj_client_is_mapped(const struct nj_client *c);
+struct nj_user *nj_client_map(struct nj_client *c);
 
 /* client_pub.c */
 void nj_client_publish(struct nj_client *c, const struct nj_event *ev);

@@ -152,7 +152,8 @@ static void wait_for_hash(struct nj_client *c, struct nj_auth *auth,
     nj_conn_pause(&c->conn, NJ_PAUSE_FOR_EVER);
 }
 
-static void decide(struct nj_client *c, struct nj_auth *auth)
+/* `mapped`: its certificate's user, NULL when the certificate does not choose. */
+static void decide(struct nj_client *c, struct nj_auth *auth, struct nj_user *mapped)
 {
     const struct nj_credentials cred = { .user = c->user,
                                          .pass = c->pass,
@@ -160,7 +161,8 @@ static void decide(struct nj_client *c, struct nj_auth *auth)
                                          .nkey = c->nkey,
                                          .sig = c->sig,
                                          .nonce = c->nonce[0] != '\0' ? c->nonce : NULL,
-                                         .type = NJ_TYPE_STANDARD };
+                                         .type = NJ_TYPE_STANDARD,
+                                         .mapped = mapped };
     struct nj_auth_result result = { 0 };
     switch (nj_auth_check(auth, &cred, &result)) {
     case NJ_AUTH_OK:
@@ -182,12 +184,20 @@ static void decide(struct nj_client *c, struct nj_auth *auth)
 void nj_client_authenticate(struct nj_client *c)
 {
     struct nj_auth *auth = nj_client_serving(c)->auth;
+    struct nj_user *mapped = NULL;
     c->by_token = c->token != NULL && c->user == NULL && c->nkey == NULL;
     if (c->wants_account || (c->odd_secret && nj_auth_required(auth))) {
         finish(c, false);
         return;
     }
-    decide(c, auth);
+    if (nj_client_is_mapped(c)) {
+        mapped = nj_client_map(c);
+        if (mapped == NULL) {
+            finish(c, false);
+            return;
+        }
+    }
+    decide(c, auth, mapped);
 }
 
 /* Users with names alone, as in the reference: an nkey is for clients that speak first. */

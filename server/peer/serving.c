@@ -6,6 +6,7 @@
 #include "auth/auth.h"
 #include "base/alloc.h"
 #include "peer/client_tls.h"
+#include "tls/map.h"
 
 struct nj_serving *nj_serving_new(void)
 {
@@ -30,6 +31,7 @@ void nj_serving_unref(struct nj_serving **sp)
     if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1) {
         return;
     }
+    nj_map_names_free(&s->map_names); /* points into auth */
     nj_auth_unref(&s->auth);
     nj_tls_door_unref(&s->tls);
     nj_dealloc(s->advertise_host);

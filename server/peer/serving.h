@@ -14,6 +14,7 @@
 
 struct nj_auth;
 struct nj_bcrypt;
+struct nj_map_names;
 struct nj_tls_door;
 
 struct nj_limits {
@@ -38,6 +39,7 @@ struct nj_serving {
     _Atomic uint32_t refs;   /* atomic */
     /* all else: immutable once published */
     struct nj_auth *auth;    /* owned */
+    struct nj_map_names *map_names; /* owned; NULL: certificates do not choose the user */
     uint64_t auth_gen;       /* differs whenever `auth` judges differently */
     struct nj_bcrypt *bcrypt; /* borrowed of the hub; NULL: no hash is configured */
     struct nj_tls_door *tls;  /* a reference; NULL: no tls block */

@@ -31,7 +31,7 @@ struct nj_tls_block {
     size_t certs_n;
     bool verify;                 /* verify_and_map and verify_known_urls imply it */
     bool verify_known_urls;      /* verify_cert_and_check_known_urls: routes and gateways only */
-    bool verify_and_map;         /* parsed; refused at start until mapping is served */
+    bool verify_and_map;         /* the certificate chooses the user: map.h */
     bool insecure;               /* dialling only */
     bool ocsp_peer;              /* refused at start until it is served */
     uint16_t min_version;        /* 0x0303 or 0x0304; default 0x0303 */

@@ -85,14 +85,19 @@ def login(server, cert, version=None, **options):
         return "!", ""
     if got == b"PONG\r\n":
         answer = server.conn(client.cid, extra="&auth=1").get("authorized_user", "")
+        client.close()
     else:
         assert got == b"-ERR 'Authorization Violation'\r\n", got
         answer = "-"
         client.expect_eof()
-        server.wait_log("cid:%d - Client connection closed" % client.cid, mark)
+    server.wait_log("cid:%d - .*Client connection closed" % client.cid, mark)
+    return answer, lines_about(server, client, mark)
+
+
+def lines_about(server, client, mark):
+    """What the debug log says about the mapping of a client that has gone."""
     said = re.findall(r"\[DBG\] \S+ - cid:%d - (.*)$" % client.cid, server.log_since(mark), re.M)
-    client.close()
-    return answer, " | ".join(s for s in said if re.search(MAPPING_LINES, s))
+    return " | ".join(s for s in said if re.search(MAPPING_LINES, s))
 
 
 MAPPING_LINES = (r"^(Using |User in cert|User required|Multiple peer|DistinguishedName|RDNSequence)")

@@ -512,7 +512,6 @@ static const struct {
     { "log_size_limit: 1k", "a.conf:1:0: \"log_size_limit\" " },
     { "max_memory: 1g", "a.conf:1:0: \"max_memory\" " },
     { "ocsp: true", "a.conf:1:0: \"ocsp\" " },
-    { "tls { verify_and_map: true }", "a.conf:1:0: \"tls\" asks for verify_and_map" },
     { "jetstream: enabled", "JetStream is configured but not supported by this server" },
     { "mqtt { port: 1883 }", "MQTT is configured but not supported by this server" },
 };
