@@ -392,6 +392,17 @@ void nj_tls_stream_close_notify(struct nj_conn *c)
     }
 }
 
+void nj_tls_stream_abort(struct nj_conn *c, int32_t alert)
+{
+    struct nj_tls_stream *t = c->tls;
+    struct sink out = sink_of(c);
+    if (t->stage == STAGE_OPEN) {
+        (void) t->accept.provider->abort(t->session, alert, &out.s);
+        t->stage = STAGE_FAILED;
+        push_out(c);
+    }
+}
+
 /* ---- facts ------------------------------------------------------------------------------------------------------ */
 
 bool nj_tls_stream_ready(const struct nj_tls_stream *t)

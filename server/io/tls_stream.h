@@ -49,6 +49,10 @@ size_t nj_tls_stream_unsent(const struct nj_tls_stream *t);
 /* Say goodbye: close_notify goes out with the next flush. */
 void nj_tls_stream_close_notify(struct nj_conn *c);
 
+/* The handshake is complete, and still the peer is refused: send this fatal alert.  What is queued
+ * is not sent any more. */
+void nj_tls_stream_abort(struct nj_conn *c, int32_t alert);
+
 /* Words for the last failure, "EOF" when the peer left during the handshake. */
 const char *nj_tls_stream_error(const struct nj_tls_stream *t, struct nj_error *err_out);
 

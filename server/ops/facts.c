@@ -65,6 +65,18 @@ static void add_traffic(const struct nj_hub *hub, struct nj_varz_facts *v)
     v->out_client_bytes = v->out_bytes;
 }
 
+static void add_handshakes(const struct nj_hub *hub, struct nj_varz_facts *v)
+{
+    v->has_handshakes = hub->serving->tls != NULL;
+    for (uint16_t i = 0; i < hub->workers->n; i++) {
+        const struct nj_handshakes *h = &hub->per_worker[i].handshakes;
+        for (size_t k = 0; k < NJ_HS_ENDS; k++) {
+            v->handshakes[k] += atomic_load_explicit(&h->n[k], memory_order_relaxed);
+            v->has_handshakes = v->has_handshakes || v->handshakes[k] > 0;
+        }
+    }
+}
+
 static void add_tls(const struct nj_serving *s, struct nj_varz_facts *v)
 {
     if (s->tls == NULL) {
@@ -130,6 +142,7 @@ static void varz(void *user, struct nj_varz_facts *v)
     v->require_fips = f->c.options->require_fips;
     add_tls(hub->serving, v);
     add_traffic(hub, v);
+    add_handshakes(hub, v);
 }
 
 /* ---- /connz: on a worker --------------------------------------------------------------------------- */

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "peer/handshakes.h"
+
 /* ---- /varz ----------------------------------------------------------------------------------- */
 
 struct nj_kind_counts {
@@ -72,6 +74,8 @@ struct nj_varz_facts {
     const char *own_version;
     const char *fips; /* label of the provider's module, "none" without one */
     bool require_fips;
+    bool has_handshakes; /* there is, or was, a tls block */
+    uint64_t handshakes[NJ_HS_ENDS];
 };
 
 /* ---- /connz ---------------------------------------------------------------------------------- */

@@ -151,6 +151,20 @@ static void put_rest(struct nj_json *j, const struct nj_varz_facts *f,
     nj_json_opt_time(j, "tls_cert_not_after", f->tls_cert_not_after_ns);
 }
 
+/* How the handshakes of clients ended since the start. */
+static void put_handshakes(struct nj_json *j, const struct nj_varz_facts *f)
+{
+    nj_json_object(j, "tls_handshakes");
+    nj_json_uint(j, nj_handshake_end_name(NJ_HS_FULL), f->handshakes[NJ_HS_FULL]);
+    nj_json_uint(j, nj_handshake_end_name(NJ_HS_RESUMED), f->handshakes[NJ_HS_RESUMED]);
+    nj_json_object(j, "failed");
+    for (int i = NJ_HS_RESUMED + 1; i < NJ_HS_ENDS; i++) {
+        nj_json_uint(j, nj_handshake_end_name((enum nj_handshake_end) i), f->handshakes[i]);
+    }
+    nj_json_end(j);
+    nj_json_end(j);
+}
+
 /* What the reference has no word for. */
 static void put_own(struct nj_json *j, const struct nj_varz_facts *f)
 {
@@ -158,6 +172,9 @@ static void put_own(struct nj_json *j, const struct nj_varz_facts *f)
     nj_json_opt_str(j, "version", f->own_version);
     nj_json_str(j, "fips", f->fips != NULL ? f->fips : "none");
     nj_json_bool(j, "require_fips", f->require_fips);
+    if (f->has_handshakes) {
+        put_handshakes(j, f);
+    }
     nj_json_end(j);
 }
 

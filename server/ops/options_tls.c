@@ -406,6 +406,11 @@ static bool read_provider(struct tls_reader *t, const struct nj_conf_member *m)
     return true;
 }
 
+static bool read_strict(struct tls_reader *t, const struct nj_conf_member *m)
+{
+    return read_switch(t, m, &t->b->strict_ciphers);
+}
+
 static bool read_ticket_rotation(struct tls_reader *t, const struct nj_conf_member *m)
 {
     return nj_reader_ticket_rotation(t->r, m, &t->b->ticket_rotation_ns);
@@ -455,6 +460,7 @@ static const struct {
     { "cert_match_skip_invalid", read_cert_store },
     { "ca_certs_match", read_cert_store },
     { "provider", read_provider },
+    { "strict_ciphers", read_strict },
     { "ticket_rotation", read_ticket_rotation },
 };
 
@@ -496,6 +502,25 @@ static bool check_suites(struct tls_reader *t, const struct nj_conf_value *at)
     return ok;
 }
 
+static bool check_strict(struct tls_reader *t, const struct nj_conf_value *at)
+{
+    const struct nj_tls_block *b = t->b;
+    bool tls13 = false;
+    if (!b->strict_ciphers) {
+        return true;
+    }
+    if (b->suites == NULL) {
+        return FAIL(t, at, "error parsing tls config, 'strict_ciphers' needs 'cipher_suites'");
+    }
+    for (size_t i = 0; i < b->suites_n; i++) {
+        tls13 = tls13 || nj_tls_suite_by_id(b->suites[i])->tls13;
+    }
+    if (!tls13 && b->min_version >= NJ_TLS_1_3) {
+        return FAIL(t, at, "%s", NJ_TLS_STRICT_CONFLICT);
+    }
+    return true;
+}
+
 /* What the block says as a whole. */
 static bool check_block(struct tls_reader *t, const struct nj_conf_value *at)
 {
@@ -505,7 +530,7 @@ static bool check_block(struct tls_reader *t, const struct nj_conf_value *at)
                     "error parsing tls config, cannot combine 'cert_file' option with "
                     "'certs' option");
     }
-    if (!check_suites(t, at)) {
+    if (!check_suites(t, at) || !check_strict(t, at)) {
         return false;
     }
     if (b->cert_file != NULL && b->key_file == NULL) {

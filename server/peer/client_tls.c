@@ -81,9 +81,15 @@ const struct nj_tls_setup *nj_tls_door_setup(const struct nj_tls_door *d)
 
 /* ---- the first bytes -------------------------------------------------------------------------------- */
 
+static void count(struct nj_client *c, enum nj_handshake_end end)
+{
+    nj_handshakes_count(&nj_hub_worker_of(c->conn.worker)->handshakes, end);
+}
+
 static void start_tls(struct nj_client *c)
 {
     if (!nj_tls_rate_allow(&c->hub->tls_rate, nj_mono_us())) {
+        count(c, NJ_HS_THROTTLED);
         nj_client_close(c, NJ_CLOSE_TLS_THROTTLED);
         return;
     }
@@ -214,6 +220,20 @@ bool nj_client_fits_pins(struct nj_client *c)
     return now == NULL || pin_fits(c, now);
 }
 
+/* A list of suites or groups is a promise, also when a library chose beside it. */
+static bool choice_is_allowed(struct nj_client *c, const struct nj_tls_info *info)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    if (nj_tls_setup_allows(c->door->c.setup, info, &err) == NJ_OK) {
+        return true;
+    }
+    nj_client_log(c, NJ_LVL_ERR, "TLS handshake error: %s", err.text);
+    count(c, nj_handshake_end_of(&err));
+    nj_tls_stream_abort(&c->conn, err.alert);
+    nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
+    return false;
+}
+
 void nj_client_secured(struct nj_conn *conn)
 {
     struct nj_client *c = (struct nj_client *) (void *) conn;
@@ -223,6 +243,7 @@ void nj_client_secured(struct nj_conn *conn)
     /* Pins that came by a reload while the handshake was under way count as well. */
     if (!pin_fits(c, c->door) || !nj_client_fits_pins(c)) {
         nj_client_log(c, NJ_LVL_ERR, "TLS handshake error: certificate not pinned");
+        count(c, NJ_HS_NOT_PINNED);
         nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
         return;
     }
@@ -230,6 +251,10 @@ void nj_client_secured(struct nj_conn *conn)
         c->tls_version = info.version;
         c->tls_suite = info.suite;
     }
+    if (!choice_is_allowed(c, &info)) {
+        return;
+    }
+    count(c, info.resumed != 0 ? NJ_HS_RESUMED : NJ_HS_FULL);
     nj_client_debug(c, "TLS handshake complete");
     nj_client_debug(c, "TLS version %s, cipher suite %s",
                     nj_tls_version_text(c->tls_version, spare[0]),
@@ -277,12 +302,14 @@ void nj_client_tls_failed(struct nj_client *c, enum nj_conn_end why)
         (void) nj_buf_puts(&text, why == NJ_END_READ ? "read: connection reset by peer" : "EOF");
     }
     nj_client_log(c, level_of(&err), "TLS handshake error: %s", text.ptr);
+    count(c, why == NJ_END_TLS ? nj_handshake_end_of(&err) : NJ_HS_CLOSED);
     nj_buf_free(&text);
     nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
 }
 
 void nj_client_tls_timeout(struct nj_client *c)
 {
+    count(c, NJ_HS_TIMEOUT);
     nj_client_debug(c, "TLS handshake timeout");
     nj_client_debug(c, "TLS handshake error: read tcp %s:%d->%s:%u: i/o timeout", c->hub->host,
                     c->hub->port, c->ip, c->port);

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "io/worker.h"
 #include "peer/close_reason.h"
+#include "peer/handshakes.h"
 #include "peer/serving.h"
 #include "peer/tls_rate.h"
 
@@ -34,6 +35,7 @@ struct nj_hub_worker {
     struct nj_serving *serving; /* a reference; swapped by nj_hub_serve() */
     struct nj_match_cache *cache;
     struct nj_traffic traffic;
+    struct nj_handshakes handshakes;
     struct nj_buf scratch; /* for lines that fit nowhere else */
     struct nj_client *with_done; /* clients with subscriptions that reached their maximum */
     /* Delivery of one message: which batches have a record of it open. */

@@ -52,49 +52,61 @@ static bool contains(const uint16_t *list, size_t n, uint16_t number)
 
 /* ---- versions -------------------------------------------------------------------------------- */
 
+static bool accepts(const struct build *b)
+{
+    return (b->args->role & NJ_TLS_ROLE_ACCEPT) != 0;
+}
+
+static bool names_tls13(const struct nj_tls_block *block)
+{
+    for (size_t i = 0; i < block->suites_n; i++) {
+        const struct nj_tls_suite *suite = nj_tls_suite_by_id(block->suites[i]);
+        if (suite != NULL && suite->tls13) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int choose_versions(struct build *b)
 {
+    const struct nj_tls_block *block = b->args->block;
     struct nj_tls_settings *offer = &b->setup->offer;
-    uint16_t min = b->args->block->min_version;
-    offer->min_version = min != 0 ? min : NJ_TLS_1_2;
-    offer->max_version = (b->caps & NJ_TLS_CAP_TLS13) != 0 ? NJ_TLS_1_3 : NJ_TLS_1_2;
-    if (offer->min_version > offer->max_version) {
-        return nj_error_set(b->err, NJ_E_UNSUPPORTED, "tls provider \"%s\" cannot do TLS 1.3",
-                            b->args->provider_name);
+    bool can = (b->caps & NJ_TLS_CAP_TLS13) != 0;
+    bool shut = block->strict_ciphers && block->suites != NULL && !names_tls13(block);
+    offer->min_version = block->min_version != 0 ? block->min_version : NJ_TLS_1_2;
+    offer->max_version = can && !shut ? NJ_TLS_1_3 : NJ_TLS_1_2;
+    if (offer->min_version <= offer->max_version) {
+        return NJ_OK;
     }
-    return NJ_OK;
+    if (can) {
+        return nj_error_set(b->err, NJ_E_INVALID, "%s", NJ_TLS_STRICT_CONFLICT);
+    }
+    return nj_error_set(b->err, NJ_E_UNSUPPORTED, "tls provider \"%s\" cannot do TLS 1.3",
+                        b->args->provider_name);
 }
 
 /* ---- suites ---------------------------------------------------------------------------------- */
 
-/* Is the suite wanted: by name, or by default? */
-static bool suite_wanted(const struct build *b, const struct nj_tls_suite *suite)
+static bool version_is_on(const struct build *b, const struct nj_tls_suite *suite)
 {
-    const struct nj_tls_block *block = b->args->block;
-    if (nj_fips_required() && nj_fips_suite_fault(suite->id) != NULL) {
-        return false; /* named ones were refused when the option was read */
-    }
-    if (suite->tls13) {
-        return b->setup->offer.max_version >= NJ_TLS_1_3;
-    }
-    if (b->setup->offer.min_version >= NJ_TLS_1_3) {
-        return false;
-    }
-    return block->suites == NULL ? suite->secure
-                                 : contains(block->suites, block->suites_n, suite->id);
+    const struct nj_tls_settings *offer = &b->setup->offer;
+    return suite->tls13 ? offer->max_version >= NJ_TLS_1_3 : offer->min_version <= NJ_TLS_1_2;
 }
 
-static int choose_suite(struct build *b, const struct nj_tls_suite *suite)
+/* Append a suite, if the provider has it: one that was named must be there. */
+static int add_suite(struct build *b, const struct nj_tls_suite *suite, bool named)
 {
-    const struct nj_tls_block *block = b->args->block;
-    if (!suite_wanted(b, suite)) {
-        return NJ_OK;
+    struct nj_tls_settings *offer = &b->setup->offer;
+    if (!version_is_on(b, suite) || contains(b->suites, offer->suites_n, suite->id) ||
+        (nj_fips_required() && nj_fips_suite_fault(suite->id) != NULL)) {
+        return NJ_OK; /* named ones that FIPS forbids were refused when the option was read */
     }
     if (contains(b->about.suites, b->about.suites_n, suite->id)) {
-        b->suites[b->setup->offer.suites_n++] = suite->id;
+        b->suites[offer->suites_n++] = suite->id;
         return NJ_OK;
     }
-    if (block->suites != NULL && contains(block->suites, block->suites_n, suite->id)) {
+    if (named) {
         return nj_error_set(b->err, NJ_E_UNSUPPORTED,
                             "cipher suite %s is not supported by tls provider \"%s\"", suite->name,
                             b->args->provider_name);
@@ -103,17 +115,67 @@ static int choose_suite(struct build *b, const struct nj_tls_suite *suite)
     return NJ_OK;
 }
 
-/* In our order of preference, whatever the order in the configuration. */
-static int choose_suites(struct build *b)
+/* The secure ones of one version, in our order. */
+static void add_default_suites(struct build *b, bool tls13)
 {
     size_t n = 0;
     const struct nj_tls_suite *all = nj_tls_suites(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].tls13 == tls13 && all[i].secure) {
+            (void) add_suite(b, &all[i], false);
+        }
+    }
+}
+
+static int add_named_suites(struct build *b)
+{
+    const struct nj_tls_block *block = b->args->block;
+    for (size_t i = 0; i < block->suites_n; i++) {
+        const struct nj_tls_suite *suite = nj_tls_suite_by_id(block->suites[i]);
+        int rc = suite != NULL ? add_suite(b, suite, true) : NJ_OK;
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return NJ_OK;
+}
+
+static void note_suites(const struct build *b, bool tls13_by_default)
+{
+    const struct nj_tls_settings *offer = &b->setup->offer;
+    if (tls13_by_default && offer->max_version >= NJ_TLS_1_3) {
+        note(b, NJ_LOG_WARN,
+             "cipher_suites names no suite of TLS 1.3, so all of them stay on: name those to "
+             "allow, or set strict_ciphers to allow none");
+    }
+    if (accepts(b) && offer->suites_n > 1 && (b->caps & NJ_TLS_CAP_SERVER_PREFERENCE) == 0) {
+        note(b, NJ_LOG_WARN,
+             "the order of cipher_suites is not kept: with tls provider \"%s\" the client's order "
+             "decides",
+             b->args->provider_name);
+    }
+}
+
+/* Named ones in the order of the list, else in our order of preference. */
+static int choose_suites(struct build *b)
+{
+    const struct nj_tls_block *block = b->args->block;
+    bool tls13_by_default = !block->strict_ciphers && !names_tls13(block);
+    size_t n = 0;
+    (void) nj_tls_suites(&n);
     b->suites = nj_calloc(n, sizeof(*b->suites));
     b->setup->offer.suites = b->suites;
-    for (size_t i = 0; i < n; i++) {
-        if (choose_suite(b, &all[i]) < 0) {
-            return NJ_E_UNSUPPORTED;
+    if (block->suites == NULL || tls13_by_default) {
+        add_default_suites(b, true);
+    }
+    if (block->suites == NULL) {
+        add_default_suites(b, false);
+    } else {
+        int rc = add_named_suites(b);
+        if (rc < 0) {
+            return rc;
         }
+        note_suites(b, tls13_by_default);
     }
     if (b->setup->offer.suites_n == 0) {
         return nj_error_set(b->err, NJ_E_UNSUPPORTED,
@@ -181,6 +243,26 @@ static void warn_of_missing_groups(const struct build *b)
     }
 }
 
+static void warn_of_group_order(const struct build *b)
+{
+    const struct nj_tls_settings *offer = &b->setup->offer;
+    if (!accepts(b)) {
+        return;
+    }
+    if (offer->groups_n > 1 && (b->caps & NJ_TLS_CAP_GROUP_ORDER) == 0) {
+        note(b, NJ_LOG_WARN,
+             "the order of curve_preferences is not kept: with tls provider \"%s\" the client's "
+             "order decides",
+             b->args->provider_name);
+    }
+    if (offer->min_version <= NJ_TLS_1_2 && (b->caps & NJ_TLS_CAP_GROUPS_1_2) == 0) {
+        note(b, NJ_LOG_WARN,
+             "curve_preferences in TLS 1.2: tls provider \"%s\" takes the client's first group, "
+             "and the client is refused when that is not listed",
+             b->args->provider_name);
+    }
+}
+
 static int choose_groups(struct build *b)
 {
     const struct nj_tls_block *block = b->args->block;
@@ -198,6 +280,7 @@ static int choose_groups(struct build *b)
     }
     if (block->groups != NULL) {
         warn_of_missing_groups(b);
+        warn_of_group_order(b);
     }
     return NJ_OK;
 }
@@ -389,4 +472,37 @@ void nj_tls_setup_unref(struct nj_tls_setup **setupp)
 struct nj_tls_ctx *nj_tls_setup_pick(const struct nj_tls_setup *setup, const struct nj_hello *hello)
 {
     return nj_tls_contexts_pick(setup->contexts, hello);
+}
+
+static int refuse_choice(struct nj_error *err, uint32_t cls, int32_t alert, const char *text)
+{
+    (void) nj_error_set_class(err, NJ_E_DENIED, cls, "%s", text);
+    if (err != NULL) {
+        err->alert = alert;
+    }
+    return NJ_E_DENIED;
+}
+
+int nj_tls_setup_allows(const struct nj_tls_setup *setup, const struct nj_tls_info *info,
+                        struct nj_error *err)
+{
+    const struct nj_tls_settings *offer = &setup->offer;
+    char spare[8];
+    if (info->version < offer->min_version || info->version > offer->max_version) {
+        return refuse_choice(err, NJ_CLASS_VERSION, NJ_ALERT_PROTOCOL_VERSION,
+                             "tls: the library chose a TLS version that is off");
+    }
+    if (!contains(offer->suites, offer->suites_n, info->suite)) {
+        char text[96];
+        (void) snprintf(text, sizeof(text), "tls: the library chose %s, which is not allowed",
+                        nj_tls_suite_name(info->suite, spare));
+        return refuse_choice(err, NJ_CLASS_NO_SUITE, NJ_ALERT_HANDSHAKE_FAILURE, text);
+    }
+    if (info->group != 0 && !contains(offer->groups, offer->groups_n, info->group)) {
+        char text[96];
+        (void) snprintf(text, sizeof(text), "tls: the library chose %s, which is not allowed",
+                        nj_tls_group_name(info->group, spare));
+        return refuse_choice(err, NJ_CLASS_NO_GROUP, NJ_ALERT_HANDSHAKE_FAILURE, text);
+    }
+    return NJ_OK;
 }

@@ -51,7 +51,9 @@ struct nj_tls_setup_args {
 
 /*
  * Load the files, choose suites and groups, build a context for each certificate, wipe the keys.
- *   cipher_suites limits TLS 1.2 alone, and its order is not kept: all suites of TLS 1.3 stay on.
+ *   cipher_suites is the list of what is allowed, most wanted first; but when it names no suite of
+ *   TLS 1.3, all of those stay on, with a warning, unless strict_ciphers says that TLS 1.3 is off
+ *   then.  Where the library lets the client's order decide, a warning says so.
  *   A suite that was named and that the provider lacks is refused.
  *   A group that the provider lacks is dropped, with a debug note from the default list and a
  *   warning when it was named; refused when none of those named remains.
@@ -61,6 +63,14 @@ int nj_tls_setup_new(const struct nj_tls_setup_args *args, struct nj_tls_setup *
                      struct nj_error *err);
 struct nj_tls_setup *nj_tls_setup_ref(struct nj_tls_setup *setup); /* any thread */
 void nj_tls_setup_unref(struct nj_tls_setup **setupp);             /* any thread; sets NULL */
+
+/*
+ * Any thread.  After a handshake: are the version, suite and group that the library chose among
+ * those that are on?  Whatever a provider promises, nothing else passes.  NJ_OK, or NJ_E_DENIED
+ * with class, alert and words.
+ */
+int nj_tls_setup_allows(const struct nj_tls_setup *setup, const struct nj_tls_info *info,
+                        struct nj_error *err);
 
 /* Any thread.  The context for a ClientHello (NULL: what came was none), counted for the caller:
  * the certificate is chosen by name and key (choose.h). */

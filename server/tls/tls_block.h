@@ -7,6 +7,10 @@
 
 #define NJ_TLS_TICKET_ROTATION_NS (INT64_C(12) * 3600 * 1000000000) /* default */
 
+#define NJ_TLS_STRICT_CONFLICT                                                                     \
+    "error parsing tls config, 'strict_ciphers' without a TLS 1.3 suite in 'cipher_suites' "       \
+    "leaves nothing for 'min_version' 1.3"
+
 /* handshake_first */
 enum nj_tls_first {
     NJ_TLS_FIRST_OFF = 0,

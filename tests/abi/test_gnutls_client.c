@@ -404,7 +404,7 @@ static TCase *client_case(void)
 static int run(struct nj_kit_provider *p)
 {
     char name[64];
-    (void) snprintf(name, sizeof(name), "gnutls as client of %s", p->label);
+    (void) snprintf(name, sizeof(name), "gnutls as client of %.31s", p->label);
     Suite *s = suite_create(name);
     provider = *p;
     if ((p->tls->caps() & NJ_TLS_CAP_TICKETS) != 0) {

@@ -276,13 +276,14 @@ def test_rate_limit(server, certs):
     wires = [s.raw() for _ in range(5)]
 
     infos = [w.read_info() for w in wires]
-    ends = []
-    for w in wires:
-        if w.buf or w.fill(0.3):
-            w.expect_eof(THROTTLED)
-            ends.append(w)
 
-    assert len(ends) == 3
+    def throttled():
+        found = [w for w in wires if w.buf or w.fill(0.01)]
+        return found if len(found) == 3 else None
+
+    ends = wire.until("three that are refused", throttled)
+    for w in ends:
+        w.expect_eof(THROTTLED)
     s.wait_log(r"\[WRN\] Rejected 3 connections due to TLS rate limiting")
     s.wait_log("Client connection closed: Maximum Connections Exceeded")
     assert s.closed_reason(ends[0].cid) == "Maximum Connections Exceeded"
@@ -300,7 +301,8 @@ def test_rate_limit_of_tls_first_speaks_without_info(server, certs):
     s = server(conf="tls { cert_file: '%s', key_file: '%s', connection_rate_limit: 1, "
                "handshake_first: true }\n" % (pair.cert, pair.key))
     first, second = s.raw(), s.raw()
-    if first.fill(0.3):     # they may have changed places on the way in
+    # they may have changed places on the way in
+    if wire.until("one that is refused", lambda: first.fill(0.01) or second.fill(0.01)) and first.buf:
         first, second = second, first
 
     second.expect_eof(THROTTLED)

@@ -486,7 +486,7 @@ START_TEST(by_default_all_secure_suites_are_on)
 }
 END_TEST
 
-START_TEST(a_list_limits_tls_1_2_alone_and_its_order_does_not_count)
+START_TEST(a_list_without_tls_1_3_keeps_its_order_and_leaves_all_of_tls_1_3_on)
 {
     uint16_t listed[] = { 0xcca9, 0x002f, 0xc02b };
     block.suites = listed;
@@ -494,9 +494,117 @@ START_TEST(a_list_limits_tls_1_2_alone_and_its_order_does_not_count)
 
     make_well();
 
-    static const uint16_t expected[] = { 0x1301, 0x1302, 0x1303, 0xc02b, 0xcca9, 0x002f };
+    static const uint16_t expected[] = { 0x1301, 0x1302, 0x1303, 0xcca9, 0x002f, 0xc02b };
     ck_assert_uint_eq(seen.settings.suites_n, COUNT(expected));
     ck_assert_mem_eq(seen.suites, expected, sizeof(expected));
+    ck_assert_ptr_nonnull(strstr(notes.ptr, "[3] cipher_suites names no suite of TLS 1.3, so all "
+                                            "of them stay on"));
+}
+END_TEST
+
+START_TEST(a_list_with_a_suite_of_tls_1_3_is_all_there_is)
+{
+    uint16_t listed[] = { 0xc030, 0x1303, 0xc02f, 0x1302, 0x1303 };
+    block.suites = listed;
+    block.suites_n = COUNT(listed);
+    mock_caps |= NJ_TLS_CAP_SERVER_PREFERENCE;
+
+    make_well();
+
+    static const uint16_t expected[] = { 0xc030, 0x1303, 0xc02f, 0x1302 };
+    ck_assert_uint_eq(seen.settings.suites_n, COUNT(expected));
+    ck_assert_mem_eq(seen.suites, expected, sizeof(expected));
+    ck_assert_ptr_null(strstr(notes.ptr, "[3]"));
+}
+END_TEST
+
+START_TEST(strict_ciphers_turns_tls_1_3_off_when_none_of_its_suites_is_named)
+{
+    uint16_t listed[] = { 0xc02f, 0xc02b };
+    block.suites = listed;
+    block.suites_n = COUNT(listed);
+    block.strict_ciphers = true;
+    mock_caps |= NJ_TLS_CAP_SERVER_PREFERENCE;
+
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.suites_n, 2);
+    ck_assert_uint_eq(seen.settings.max_version, NJ_TLS_1_2);
+    ck_assert_uint_eq(made->offer.max_version, NJ_TLS_1_2);
+    ck_assert_ptr_null(strstr(notes.ptr, "[3]"));
+
+    block.min_version = NJ_TLS_1_3;
+    assert_refused("error parsing tls config, 'strict_ciphers' without a TLS 1.3 suite in "
+                   "'cipher_suites' leaves nothing for 'min_version' 1.3");
+}
+END_TEST
+
+START_TEST(strict_ciphers_changes_nothing_where_a_suite_of_tls_1_3_is_named)
+{
+    uint16_t listed[] = { 0xc02f, 0x1302 };
+    block.suites = listed;
+    block.suites_n = COUNT(listed);
+    block.strict_ciphers = true;
+
+    make_well();
+
+    ck_assert_uint_eq(seen.settings.suites_n, 2);
+    ck_assert_uint_eq(seen.settings.max_version, NJ_TLS_1_3);
+}
+END_TEST
+
+START_TEST(an_order_that_the_library_does_not_keep_is_warned_of)
+{
+    uint16_t suites[] = { 0x1302, 0x1301 };
+    uint16_t groups[] = { 23, 29 };
+    block.suites = suites;
+    block.suites_n = COUNT(suites);
+    block.groups = groups;
+    block.groups_n = COUNT(groups);
+    make_well();
+    ck_assert_ptr_nonnull(strstr(notes.ptr, "[3] the order of cipher_suites is not kept: with tls "
+                                            "provider \"mock\" the client's order decides\n"));
+    ck_assert_ptr_nonnull(strstr(notes.ptr, "[3] the order of curve_preferences is not kept: with "
+                                            "tls provider \"mock\" the client's order decides\n"));
+    ck_assert_ptr_nonnull(strstr(notes.ptr, "[3] curve_preferences in TLS 1.2: tls provider "
+                                            "\"mock\" takes the client's first group"));
+    nj_buf_clear(&notes);
+
+    mock_caps |=
+        NJ_TLS_CAP_SERVER_PREFERENCE | NJ_TLS_CAP_GROUP_ORDER | NJ_TLS_CAP_GROUPS_1_2;
+    make_well();
+    ck_assert_uint_eq(notes.len, 0);
+}
+END_TEST
+
+START_TEST(what_was_chosen_beside_the_lists_is_refused)
+{
+    struct nj_tls_info info = { .size = sizeof(info), .version = NJ_TLS_1_3, .suite = 0x1302 };
+    uint16_t suites[] = { 0x1302 };
+    uint16_t groups[] = { 23 };
+    block.suites = suites;
+    block.suites_n = 1;
+    block.groups = groups;
+    block.groups_n = 1;
+    make_well();
+    ck_assert_int_eq(nj_tls_setup_allows(made, &info, &err), NJ_OK); /* a group that is not known */
+    info.group = 23;
+    ck_assert_int_eq(nj_tls_setup_allows(made, &info, &err), NJ_OK);
+
+    info.group = 29;
+    ck_assert_int_eq(nj_tls_setup_allows(made, &info, &err), NJ_E_DENIED);
+    ck_assert_str_eq(err.text, "tls: the library chose X25519, which is not allowed");
+    ck_assert_int_eq(err.alert, NJ_ALERT_HANDSHAKE_FAILURE);
+
+    info.suite = 0x1301;
+    ck_assert_int_eq(nj_tls_setup_allows(made, &info, &err), NJ_E_DENIED);
+    ck_assert_str_eq(err.text,
+                     "tls: the library chose TLS_AES_128_GCM_SHA256, which is not allowed");
+    ck_assert_uint_eq(err.cls, NJ_CLASS_NO_SUITE);
+
+    info.version = 0x0302;
+    ck_assert_int_eq(nj_tls_setup_allows(made, &info, &err), NJ_E_DENIED);
+    ck_assert_int_eq(err.alert, NJ_ALERT_PROTOCOL_VERSION);
 }
 END_TEST
 
@@ -508,7 +616,7 @@ START_TEST(a_list_of_tls_1_3_suites_leaves_nothing_for_tls_1_2)
 
     make_well();
 
-    ck_assert_uint_eq(seen.settings.suites_n, 3);
+    ck_assert_uint_eq(seen.settings.suites_n, 1);
     ck_assert_uint_eq(seen.settings.min_version, NJ_TLS_1_3);
     ck_assert_uint_eq(made->offer.min_version, NJ_TLS_1_2); /* for the words to the client */
 }
@@ -847,7 +955,12 @@ int main(void)
     tcase_add_test(tc, without_a_ca_file_verification_uses_the_systems_store);
     tcase_add_test(tc, insecure_is_for_dialling_alone);
     tcase_add_test(tc, by_default_all_secure_suites_are_on);
-    tcase_add_test(tc, a_list_limits_tls_1_2_alone_and_its_order_does_not_count);
+    tcase_add_test(tc, a_list_without_tls_1_3_keeps_its_order_and_leaves_all_of_tls_1_3_on);
+    tcase_add_test(tc, a_list_with_a_suite_of_tls_1_3_is_all_there_is);
+    tcase_add_test(tc, strict_ciphers_turns_tls_1_3_off_when_none_of_its_suites_is_named);
+    tcase_add_test(tc, strict_ciphers_changes_nothing_where_a_suite_of_tls_1_3_is_named);
+    tcase_add_test(tc, an_order_that_the_library_does_not_keep_is_warned_of);
+    tcase_add_test(tc, what_was_chosen_beside_the_lists_is_refused);
     tcase_add_test(tc, a_list_of_tls_1_3_suites_leaves_nothing_for_tls_1_2);
     tcase_add_test(tc, min_version_1_3_leaves_out_older_suites);
     tcase_add_test(tc, a_named_suite_that_the_provider_lacks_is_refused);
