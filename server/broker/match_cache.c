@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/random.h"
 #include "broker/account.h"
+#include "broker/subject_hash.h"
 
 struct entry {
     const struct nj_account *account;
@@ -70,23 +71,6 @@ void nj_match_cache_free(struct nj_match_cache **cp)
     nj_dealloc(c->places);
     nj_matcher_free(&c->matcher);
     nj_dealloc(c);
-}
-
-static uint64_t hash_subject(uint64_t seed, const char *s, size_t len)
-{
-    uint64_t h = seed ^ (len * UINT64_C(0x9e3779b97f4a7c15));
-    while (len > 8) {
-        uint64_t w;
-        memcpy(&w, s, 8);
-        h = (h ^ w) * UINT64_C(0xff51afd7ed558ccd);
-        h ^= h >> 32;
-        s += 8;
-        len -= 8;
-    }
-    uint64_t w = 0;
-    memcpy(&w, s, len);
-    h = (h ^ w) * UINT64_C(0xc4ceb9fe1a85ec53);
-    return h ^ (h >> 31);
 }
 
 static struct entry *entry_new(const struct nj_account *account, uint64_t generation, uint64_t hash,
@@ -158,7 +142,7 @@ const struct nj_match *nj_match_cache_get(struct nj_match_cache *c, const struct
         c->hits++;
         return &c->last->match;
     }
-    uint64_t hash = hash_subject(c->seed, subject, len);
+    uint64_t hash = nj_subject_hash(c->seed, subject, len);
     size_t place = (size_t) hash & c->mask;
     struct entry *e = c->places != NULL ? c->places[place] : NULL;
     if (e != NULL && e->hash == hash && is_for(e, account, subject, len)) {

@@ -62,6 +62,7 @@ void nj_slot_leave(struct nj_worker *w, uint32_t slot)
     s->conn = NULL;
     s->gen++;
     atomic_store_explicit(&s->queued, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->shown, NULL, memory_order_relaxed);
     s->next_free = w->free_slot;
     w->free_slot = slot + 1;
     w->conns_n--;

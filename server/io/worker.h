@@ -43,6 +43,9 @@ struct nj_slot {
     _Atomic uint64_t inflight; /* atomic, relaxed: bytes in inboxes for it */
     _Atomic uint64_t queued;   /* atomic, relaxed: bytes in its outbox; the owner writes */
     _Atomic uint32_t stalls;   /* atomic, relaxed: how often a producer was stalled for it */
+    /* atomic: what the room above lets other workers know of the connection, or NULL.  They read
+     * it during their turn; the owner takes it back through RCU. */
+    _Atomic(const void *) shown;
 };
 
 #define NJ_SLOTS_PER_CHUNK 1024u

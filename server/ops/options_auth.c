@@ -65,7 +65,6 @@ static void read_member(struct nj_option_reader *r, const struct nj_conf_member 
         nj_reader_users(r, m, block, &o->users);
     } else if (nj_key_among(m, defaults)) {
         nj_reader_permissions(r, &m->value, defaults_out);
-        nj_reader_unserved(r, m, "are not served yet; remove them");
     } else if (nj_key_among(m, callout)) {
         read_callout(r, m);
     } else if (nj_key_is(m, "proxy_required")) {

@@ -123,7 +123,6 @@ static bool read_user_member(struct nj_option_reader *r, const struct nj_conf_me
     }
     if (nj_key_among(m, permission_names)) {
         nj_reader_permissions(r, &m->value, &e->perms);
-        nj_reader_unserved(r, m, "are not served yet; remove them");
     } else if (nj_key_among(m, type_names)) {
         read_types(r, &m->value, &e->types);
     } else if (nj_key_is(m, "proxy_required")) {

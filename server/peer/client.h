@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "auth/auth.h"
 #include "auth/nkey.h"
 #include "base/log.h"
 #include "io/conn.h"
@@ -20,8 +21,9 @@
 #include "proto/parse.h"
 
 struct nj_account;
-struct nj_auth;
+struct nj_filter;
 struct nj_perms;
+struct nj_replies;
 struct nj_sub;
 struct nj_tls_door;
 struct nj_user;
@@ -73,6 +75,8 @@ struct nj_client {
     struct nj_auth *auth;
     struct nj_user *admitted;
     struct nj_perms *perms; /* NULL: it may do everything */
+    struct nj_filter *filter;   /* shown in its slot; NULL: it gets whatever matches */
+    struct nj_replies *replies; /* subjects it may answer to; NULL: without allow_responses */
 
     /* TLS */
     bool tls_first;  /* INFO went out inside TLS */
@@ -150,6 +154,24 @@ bool nj_client_admit_silently(struct nj_client *c);
 /* It is this user now, with that user's permissions; NULL: nobody in particular.  References are
  * taken; what it was before is let go. */
 void nj_client_set_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user);
+/* Other permissions for the same user (a reference is taken; NULL: none).  Then, when it has
+ * subscriptions, nj_client_drop_denied_subs(). */
+void nj_client_set_perms(struct nj_client *c, struct nj_perms *perms);
+void nj_client_drop_denied_subs(struct nj_client *c);
+/* After a reload it stays and is this user of `auth`: other permissions replace those it has, and
+ * subscriptions that they do not allow are taken away.  Between two operations. */
+void nj_client_renew_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user);
+/* For clients with permissions only (c->perms is not NULL). */
+bool nj_client_may_publish(struct nj_client *c, struct nj_text subject);
+bool nj_client_may_subscribe(struct nj_client *c, struct nj_text subject, struct nj_text queue);
+/* A message with this reply was delivered to a client with c->replies. */
+void nj_client_note_reply(struct nj_client *c, struct nj_text reply);
+void nj_client_hide_filter(struct nj_client *c);
+/* `-ERR 'Permissions Violation for <err> "<what>"'`, logged as `Publish Violation - <log> "<what>"`. */
+void nj_client_publish_violation(struct nj_client *c, const char *err, const char *log,
+                                 struct nj_text what);
+void nj_client_subscribe_violation(struct nj_client *c, struct nj_text subject,
+                                   struct nj_text queue, struct nj_text sid);
 
 /* client_map.c: does its certificate choose the user?  And whom: NULL for nobody.  The user is
  * borrowed of nj_client_serving()->auth, and the client goes by its name from then on. */
@@ -168,6 +190,7 @@ bool nj_client_after_messages(struct nj_client *c);
 void nj_client_subscribe(struct nj_client *c, const struct nj_event *ev);
 void nj_client_unsubscribe(struct nj_client *c, const struct nj_event *ev);
 void nj_client_drop_subs(struct nj_client *c);
+void nj_client_remove_sub(struct nj_client *c, struct nj_sub *s);
 struct nj_sub *nj_client_sub_at(struct nj_client *c, uint32_t idx, uint32_t gen);
 void nj_client_sub_done(struct nj_client *c, struct nj_sub *sub); /* maximum reached */
 void nj_client_remove_finished(struct nj_client *c);

@@ -1,26 +1,218 @@
 /* client_perms.c: whom a client was let in as, and what that lets it do. */
+#include <string.h>
+
 #include "auth/auth.h"
 #include "auth/perms.h"
 #include "auth/user.h"
 #include "base/alloc.h"
+#include "base/quote.h"
+#include "broker/sub.h"
+#include "broker/subject.h"
+#include "broker/subject_set.h"
+#include "broker/verdict_cache.h"
 #include "peer/client.h"
+#include "peer/filter.h"
+#include "peer/replies.h"
 
-/* A client that may do everything carries no permissions: that is one test for each message. */
-static struct nj_perms *perms_of(const struct nj_user *user)
+/* ---- whom ---------------------------------------------------------------------------------------- */
+
+static struct nj_slot *slot_of(struct nj_client *c)
 {
-    bool any = user != NULL && user->perms != NULL && nj_perms_restrict(user->perms);
-    return any ? nj_perms_ref(user->perms) : NULL;
+    return nj_slot_at(c->conn.worker, c->conn.slot);
+}
+
+void nj_client_hide_filter(struct nj_client *c)
+{
+    nj_filter_hide(slot_of(c), &c->filter);
+}
+
+void nj_client_set_perms(struct nj_client *c, struct nj_perms *perms)
+{
+    struct nj_perms *old = c->perms;
+    bool any = perms != NULL && nj_perms_restrict(perms);
+    c->perms = any ? nj_perms_ref(perms) : NULL; /* else not even a test finds anything */
+    nj_client_hide_filter(c);
+    nj_replies_free(&c->replies);
+    if (any && perms->responses) {
+        c->replies = nj_replies_new(perms->responses_max, perms->responses_ttl_us);
+    }
+    nj_perms_unref(&old);
+}
+
+static void become(struct nj_client *c, struct nj_auth *auth, struct nj_user *user)
+{
+    struct nj_auth *old_auth = c->auth;
+    struct nj_user *old_user = c->admitted;
+    c->auth = auth != NULL ? nj_auth_ref(auth) : NULL;
+    c->admitted = nj_user_ref(user);
+    nj_auth_unref(&old_auth);
+    nj_user_unref(&old_user);
 }
 
 void nj_client_set_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user)
 {
-    struct nj_auth *old_auth = c->auth;
-    struct nj_user *old_user = c->admitted;
-    struct nj_perms *old_perms = c->perms;
-    c->auth = auth != NULL ? nj_auth_ref(auth) : NULL;
-    c->admitted = nj_user_ref(user);
-    c->perms = perms_of(user);
-    nj_auth_unref(&old_auth);
-    nj_user_unref(&old_user);
-    nj_perms_unref(&old_perms);
+    become(c, auth, user);
+    nj_client_set_perms(c, user != NULL ? user->perms : NULL);
+}
+
+/* ---- publishing ---------------------------------------------------------------------------------- */
+
+static bool is_listed(struct nj_client *c, struct nj_text subject)
+{
+    const struct nj_perms *p = c->perms;
+    struct nj_verdict_cache *cache = nj_hub_worker_of(c->conn.worker)->verdicts;
+    if (p->pub_id == 0) {
+        return true;
+    }
+    int known = nj_verdict_cache_get(cache, p->pub_id, subject.ptr, subject.len);
+    if (known < 0) {
+        known = nj_perms_may_publish(p, subject.ptr, subject.len);
+        nj_verdict_cache_put(cache, p->pub_id, subject.ptr, subject.len, (uint8_t) known);
+    }
+    return known != 0;
+}
+
+bool nj_client_may_publish(struct nj_client *c, struct nj_text subject)
+{
+    return is_listed(c, subject) ||
+           (c->replies != NULL &&
+            nj_replies_use(c->replies, subject.ptr, subject.len, c->conn.worker->now_us));
+}
+
+void nj_client_note_reply(struct nj_client *c, struct nj_text reply)
+{
+    if (!is_listed(c, reply)) {
+        nj_replies_add(c->replies, reply.ptr, reply.len, c->conn.worker->now_us);
+    }
+}
+
+void nj_client_publish_violation(struct nj_client *c, const char *err, const char *log,
+                                 struct nj_text what)
+{
+    struct nj_buf b;
+    struct nj_buf quoted;
+    nj_buf_init(&b, SIZE_MAX);
+    nj_buf_init(&quoted, SIZE_MAX);
+    (void) nj_quote(&quoted, what.ptr, what.len);
+    (void) nj_buf_printf(&b, "Permissions Violation for %s %s", err, quoted.ptr);
+    nj_client_send_err(c, b.ptr);
+    nj_client_log(c, NJ_LVL_ERR, "Publish Violation - %s %s", log, quoted.ptr);
+    nj_buf_free(&quoted);
+    nj_buf_free(&b);
+}
+
+/* ---- subscribing --------------------------------------------------------------------------------- */
+
+static void put_quoted(struct nj_buf *b, const char *before, const char *s, size_t len,
+                       const char *after)
+{
+    (void) nj_buf_puts(b, before);
+    (void) nj_quote(b, s, len);
+    (void) nj_buf_puts(b, after);
+}
+
+void nj_client_subscribe_violation(struct nj_client *c, struct nj_text subject,
+                                   struct nj_text queue, struct nj_text sid)
+{
+    struct nj_buf err;
+    struct nj_buf log;
+    nj_buf_init(&err, SIZE_MAX);
+    nj_buf_init(&log, SIZE_MAX);
+    put_quoted(&err, "Permissions Violation for Subscription to ", subject.ptr, subject.len, "");
+    put_quoted(&log, "Subscription Violation - Subject ", subject.ptr, subject.len, "");
+    if (queue.len > 0) {
+        put_quoted(&err, " using queue ", queue.ptr, queue.len, "");
+        put_quoted(&log, ", Queue: ", queue.ptr, queue.len, "");
+    }
+    nj_client_send_err(c, err.ptr);
+    nj_client_log(c, NJ_LVL_ERR, "%s, SID %.*s", log.ptr, (int) sid.len, sid.ptr);
+    nj_buf_free(&err);
+    nj_buf_free(&log);
+}
+
+/* What it asks for is more than it may see: then each message has to be looked at. */
+static void filter_for(struct nj_client *c, const char *subject, size_t len)
+{
+    struct nj_subject_set *deny = c->perms->sub_deny;
+    if (c->filter == NULL && deny != NULL && nj_subject_has_wildcard(subject, len) &&
+        nj_subject_set_overlaps(deny, subject, len)) {
+        c->filter = nj_filter_show(slot_of(c), deny);
+    }
+}
+
+bool nj_client_may_subscribe(struct nj_client *c, struct nj_text subject, struct nj_text queue)
+{
+    if (!nj_perms_may_subscribe(c->perms, subject.ptr, subject.len, queue.ptr, queue.len)) {
+        return false;
+    }
+    filter_for(c, subject.ptr, subject.len);
+    return true;
+}
+
+/* ---- after a reload ------------------------------------------------------------------------------ */
+
+static void put_label(const struct nj_client *c, struct nj_buf *b)
+{
+    if (c->nkey != NULL) {
+        put_quoted(b, "Nkey ", c->nkey, strlen(c->nkey), "");
+    } else if (c->user != NULL) {
+        put_quoted(b, "User ", c->user, strlen(c->user), "");
+    } else {
+        (void) nj_buf_puts(b, c->by_token ? "Token \"[REDACTED]\"" : "User \"N/A\"");
+    }
+}
+
+static void say_removed(struct nj_client *c, const struct nj_sub *s)
+{
+    struct nj_buf err;
+    struct nj_buf log;
+    const char *subject = nj_sub_subject(s);
+    nj_buf_init(&err, SIZE_MAX);
+    nj_buf_init(&log, SIZE_MAX);
+    put_quoted(&err, "Permissions Violation for Subscription to ", subject, s->subject_len, "");
+    if (s->queue_len > 0) {
+        put_quoted(&err, " using queue ", nj_sub_queue(s), s->queue_len, "");
+    }
+    put_quoted(&err, " (sid ", nj_sub_sid(s), s->sid_len, ")");
+    put_quoted(&log, "Removed sub ", subject, s->subject_len, "");
+    put_quoted(&log, " (sid ", nj_sub_sid(s), s->sid_len, ") for ");
+    put_label(c, &log);
+    nj_client_send_err(c, err.ptr);
+    nj_client_log(c, NJ_LVL_INF, "%s - not authorized", log.ptr);
+    nj_buf_free(&err);
+    nj_buf_free(&log);
+}
+
+static bool may_keep(struct nj_client *c, const struct nj_sub *s)
+{
+    return nj_client_may_subscribe(c, (struct nj_text){ nj_sub_subject(s), s->subject_len },
+                                   (struct nj_text){ nj_sub_queue(s), s->queue_len });
+}
+
+void nj_client_drop_denied_subs(struct nj_client *c)
+{
+    for (uint32_t i = 0; c->perms != NULL && i < c->subs.used; i++) {
+        struct nj_sub *s = c->subs.places[i].sub;
+        if (s != NULL && !may_keep(c, s)) {
+            say_removed(c, s);
+            nj_client_remove_sub(c, s);
+        }
+    }
+}
+
+/* The same rules as before: then nothing of what follows from them changes. */
+static bool has_such_perms(const struct nj_client *c, const struct nj_user *user)
+{
+    const struct nj_perms *perms = user != NULL ? user->perms : NULL;
+    return c->perms != NULL && perms != NULL && c->perms->print == perms->print;
+}
+
+void nj_client_renew_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user)
+{
+    bool same = has_such_perms(c, user);
+    become(c, auth, user);
+    if (!same) {
+        nj_client_set_perms(c, user != NULL ? user->perms : NULL);
+        nj_client_drop_denied_subs(c);
+    }
 }

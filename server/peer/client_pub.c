@@ -21,26 +21,15 @@ static bool starts_with(struct nj_text t, const char *prefix)
     return t.len >= n && memcmp(t.ptr, prefix, n) == 0;
 }
 
-static void violation(struct nj_client *c, const char *err, const char *log, struct nj_text what)
-{
-    struct nj_buf b;
-    nj_buf_init(&b, SIZE_MAX);
-    (void) nj_buf_printf(&b, "Permissions Violation for %s \"", err);
-    (void) nj_buf_append(&b, what.ptr, what.len);
-    (void) nj_buf_putc(&b, '"');
-    nj_client_send_err(c, b.ptr);
-    nj_buf_free(&b);
-    nj_client_log(c, NJ_LVL_ERR, "Publish Violation - %s \"%.*s\"", log, (int) what.len, what.ptr);
-}
-
-/* Names that routing keeps for itself. */
+/* Its permissions, and names that routing keeps for itself. */
 static bool may_publish(struct nj_client *c, const struct nj_event *ev)
 {
     char first = ev->subject.ptr[0];
-    if ((first == '_' && starts_with(ev->subject, "_GR_.")) ||
+    if ((c->perms != NULL && !nj_client_may_publish(c, ev->subject)) ||
+        (first == '_' && starts_with(ev->subject, "_GR_.")) ||
         (first == '$' &&
          (starts_with(ev->subject, "$GR.") || starts_with(ev->subject, "$NRG.")))) {
-        violation(c, "Publish to", "Subject", ev->subject);
+        nj_client_publish_violation(c, "Publish to", "Subject", ev->subject);
         return false;
     }
     first = ev->reply.len > 0 ? ev->reply.ptr[0] : 'x';
@@ -48,7 +37,7 @@ static bool may_publish(struct nj_client *c, const struct nj_event *ev)
          (starts_with(ev->reply, "_R_") || starts_with(ev->reply, "_GR_."))) ||
         (first == '$' &&
          (starts_with(ev->reply, "$JS.ACK.") || starts_with(ev->reply, "$GR.")))) {
-        violation(c, "Publish with Reply of", "Reply", ev->reply);
+        nj_client_publish_violation(c, "Publish with Reply of", "Reply", ev->reply);
         return false;
     }
     return true;

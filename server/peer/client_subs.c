@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/quote.h"
 #include "broker/account.h"
 #include "broker/index.h"
 #include "broker/sub.h"
@@ -105,7 +106,7 @@ struct nj_sub *nj_client_sub_at(struct nj_client *c, uint32_t idx, uint32_t gen)
 
 /* ---- leaving --------------------------------------------------------------------------------- */
 
-static void remove_sub(struct nj_client *c, struct nj_sub *s)
+void nj_client_remove_sub(struct nj_client *c, struct nj_sub *s)
 {
     if (nj_log_on(NJ_LVL_TRC)) {
         nj_client_log(c, NJ_LVL_TRC, "<-> [DELSUB %s]", nj_sub_sid(s));
@@ -135,7 +136,7 @@ void nj_client_remove_finished(struct nj_client *c)
     while (c->done_subs != NULL) {
         struct nj_sub *s = c->done_subs;
         c->done_subs = s->next_done;
-        remove_sub(c, s);
+        nj_client_remove_sub(c, s);
     }
 }
 
@@ -143,45 +144,44 @@ void nj_client_drop_subs(struct nj_client *c)
 {
     struct nj_sub_table *t = &c->subs;
     c->done_subs = NULL;
+    nj_client_hide_filter(c);
     for (uint32_t i = 0; i < t->used; i++) {
         if (t->places[i].sub != NULL) {
-            remove_sub(c, t->places[i].sub);
+            nj_client_remove_sub(c, t->places[i].sub);
         }
     }
 }
 
 /* ---- SUB --------------------------------------------------------------------------------------- */
 
-/* -ERR 'Permissions Violation for Subscription to "<subject>"…' with any tail. */
-static void send_violation(struct nj_client *c, const struct nj_event *ev, const char *tail)
+static void too_many_tokens(struct nj_client *c, struct nj_text subject)
 {
     struct nj_buf b;
     nj_buf_init(&b, SIZE_MAX);
-    (void) nj_buf_puts(&b, "Permissions Violation for Subscription to \"");
-    (void) nj_buf_append(&b, ev->subject.ptr, ev->subject.len);
-    (void) nj_buf_printf(&b, "\"%s", tail);
+    (void) nj_buf_puts(&b, "Permissions Violation for Subscription to ");
+    (void) nj_quote(&b, subject.ptr, subject.len);
+    (void) nj_buf_puts(&b, ", too many tokens");
     nj_client_send_err(c, b.ptr);
     nj_buf_free(&b);
 }
 
-static void refuse_system_queue(struct nj_client *c, const struct nj_event *ev)
+/* Not even with every permission: servers balance among themselves in this one. */
+static bool is_system_queue(struct nj_text queue)
 {
-    send_violation(c, ev, " using queue \"_sys_\"");
-    nj_client_log(c, NJ_LVL_ERR,
-                  "Subscription Violation - Subject \"%.*s\", Queue: \"_sys_\", SID %.*s",
-                  (int) ev->subject.len, ev->subject.ptr, (int) ev->sid.len, ev->sid.ptr);
+    return queue.len == 5 && memcmp(queue.ptr, "_sys_", 5) == 0;
 }
 
 static bool may_subscribe(struct nj_client *c, const struct nj_event *ev)
 {
     const struct nj_limits *l = &nj_client_serving(c)->limits;
-    if (ev->queue.len == 5 && memcmp(ev->queue.ptr, "_sys_", 5) == 0) {
-        refuse_system_queue(c, ev);
+    if (is_system_queue(ev->queue) ||
+        (c->perms != NULL && !nj_client_may_subscribe(c, ev->subject, ev->queue))) {
+        nj_client_subscribe_violation(c, ev->subject, ev->queue, ev->sid);
         return false;
     }
     if (l->max_sub_tokens > 0 &&
         nj_subject_tokens(ev->subject.ptr, ev->subject.len) > (size_t) l->max_sub_tokens) {
-        send_violation(c, ev, ", too many tokens");
+        too_many_tokens(c, ev->subject);
         return false;
     }
     if (l->max_subs > 0 && c->subs.count >= (uint64_t) l->max_subs) {
@@ -246,7 +246,7 @@ static void limit_sub(struct nj_client *c, struct nj_sub *s, uint32_t max)
 {
     atomic_store(&s->max, max);
     if (s->delivered >= max) {
-        remove_sub(c, s);
+        nj_client_remove_sub(c, s);
     }
 }
 
@@ -259,7 +259,7 @@ void nj_client_unsubscribe(struct nj_client *c, const struct nj_event *ev)
         if (max > 0) {
             limit_sub(c, s, (uint32_t) max);
         } else {
-            remove_sub(c, s);
+            nj_client_remove_sub(c, s);
         }
     }
     nj_client_send_ok(c);

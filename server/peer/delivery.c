@@ -12,6 +12,7 @@
 #include "broker/sub.h"
 #include "io/batch.h"
 #include "peer/client.h"
+#include "peer/filter.h"
 
 #define HOPS_MOST 8
 #define COPY_WHOLE 4096 /* a message up to this size is written in one piece */
@@ -207,6 +208,9 @@ static void count_out(struct nj_worker *w, const struct nj_message *m)
 static void deliver_here(struct nj_client *c, struct nj_message *m, struct nj_sub *sub)
 {
     append_message(c, m, sub);
+    if (c->replies != NULL && m->reply.len > 0) {
+        nj_client_note_reply(c, m->reply);
+    }
     nj_hub_worker_of(c->conn.worker)->unflushed += m->size;
     count_out(c->conn.worker, m);
     sub->delivered++;
@@ -245,13 +249,12 @@ static bool stall(struct nj_delivery *d, const struct nj_sub *sub, uint64_t pend
     return true;
 }
 
-static bool room_for(struct nj_delivery *d, const struct nj_sub *sub)
+static bool room_for(struct nj_delivery *d, const struct nj_slot *s, const struct nj_sub *sub)
 {
     if (d->producer == NULL) {
         return true;
     }
     uint64_t most = nj_client_serving(d->producer)->limits.max_pending;
-    struct nj_slot *s = nj_slot_at(d->w->set->at[sub->worker], sub->slot);
     uint64_t pending = atomic_load_explicit(&s->inflight, memory_order_relaxed) +
                        atomic_load_explicit(&s->queued, memory_order_relaxed);
     return pending <= most / 4 * 3 || stall(d, sub, pending);
@@ -355,7 +358,12 @@ void nj_delivery_begin(struct nj_delivery *d, struct nj_worker *w, struct nj_mes
 bool nj_delivery_to(void *user, struct nj_sub *sub, bool in_queue)
 {
     struct nj_delivery *d = user;
-    if (!room_for(d, sub)) {
+    const struct nj_slot *s = nj_slot_at(d->w->set->at[sub->worker], sub->slot);
+    const struct nj_filter *f = atomic_load_explicit(&s->shown, memory_order_acquire);
+    if (f != NULL && nj_filter_denies(f, d->w, sub, d->msg->subject)) {
+        return false;
+    }
+    if (!room_for(d, s, sub)) {
         return false;
     }
     if (sub->worker != d->w->id) {

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "broker/match_cache.h"
+#include "broker/verdict_cache.h"
 #include "io/conn.h"
 #include "peer/client.h"
 #include "plugin/registry.h"
@@ -20,6 +21,7 @@ void nj_hub_worker_start(struct nj_worker *w, void *arg)
     hw->hub = hub;
     hw->serving = nj_serving_ref(hub->serving);
     hw->cache = nj_match_cache_new(hub->no_cache ? 0 : CACHE_PLACES, CACHE_BYTES);
+    hw->verdicts = nj_verdict_cache_new();
     hw->rec_seq = nj_calloc(w->set->n, sizeof(hw->rec_seq[0]));
     hw->rec_off = nj_calloc(w->set->n, sizeof(hw->rec_off[0]));
     hw->touched = nj_calloc(w->set->n, sizeof(hw->touched[0]));
@@ -33,6 +35,7 @@ void nj_hub_worker_stop(struct nj_worker *w, void *arg)
     struct nj_hub_worker *hw = &hub->per_worker[w->id];
     nj_serving_unref(&hw->serving);
     nj_match_cache_free(&hw->cache);
+    nj_verdict_cache_free(&hw->verdicts);
     nj_dealloc(hw->rec_seq);
     nj_dealloc(hw->rec_off);
     nj_dealloc(hw->touched);

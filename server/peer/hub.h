@@ -22,6 +22,7 @@ struct nj_bcrypt;
 struct nj_closed_ring;
 struct nj_client;
 struct nj_match_cache;
+struct nj_verdict_cache;
 struct nj_registry;
 
 /* Counters of one worker: it alone writes, anybody may read.  Relaxed: statistics. */
@@ -34,6 +35,7 @@ struct nj_hub_worker {
     struct nj_hub *hub;
     struct nj_serving *serving; /* a reference; swapped by nj_hub_serve() */
     struct nj_match_cache *cache;
+    struct nj_verdict_cache *verdicts; /* of permissions, for all clients of this worker */
     struct nj_traffic traffic;
     struct nj_handshakes handshakes;
     struct nj_buf scratch; /* for lines that fit nowhere else */

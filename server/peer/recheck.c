@@ -123,7 +123,7 @@ static void recheck_admitted(struct nj_client *c, struct nj_auth *now)
         nj_client_denied(c);
         break;
     default:
-        nj_client_set_user(c, now, user);
+        nj_client_renew_user(c, now, user);
         break;
     }
 }

@@ -506,7 +506,6 @@ static const struct {
     { "accounts { A {} }", "a.conf:1:0: \"accounts\" " },
     { "authorization { users: [ {user: a, proxy_required: true} ] }",
       "a.conf:1:35: \"proxy_required\" " },
-    { "authorization { users: [ {user: a, permissions: {}} ] }", "a.conf:1:35: \"permissions\" " },
     { "syslog: true", "a.conf:1:0: \"syslog\" " },
     { "proxy_protocol: true", "a.conf:1:0: \"proxy_protocol\" " },
     { "log_size_limit: 1k", "a.conf:1:0: \"log_size_limit\" " },
