@@ -170,15 +170,16 @@ static void say_removed(struct nj_client *c, const struct nj_sub *s)
     nj_buf_init(&err, SIZE_MAX);
     nj_buf_init(&log, SIZE_MAX);
     put_quoted(&err, "Permissions Violation for Subscription to ", subject, s->subject_len, "");
+    put_quoted(&log, "Removed sub ", subject, s->subject_len, "");
     if (s->queue_len > 0) {
         put_quoted(&err, " using queue ", nj_sub_queue(s), s->queue_len, "");
+        put_quoted(&log, " using queue ", nj_sub_queue(s), s->queue_len, "");
     }
     put_quoted(&err, " (sid ", nj_sub_sid(s), s->sid_len, ")");
-    put_quoted(&log, "Removed sub ", subject, s->subject_len, "");
     put_quoted(&log, " (sid ", nj_sub_sid(s), s->sid_len, ") for ");
     put_label(c, &log);
     nj_client_send_err(c, err.ptr);
-    nj_client_log(c, NJ_LVL_INF, "%s - not authorized", log.ptr);
+    nj_log_info("%s - not authorized", log.ptr);
     nj_buf_free(&err);
     nj_buf_free(&log);
 }

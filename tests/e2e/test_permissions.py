@@ -433,3 +433,75 @@ def test_the_no_auth_user_has_its_own(server):
     w.send(b"PUB a 0\r\n\r\nPUB b 0\r\n\r\nPING\r\n")
 
     w.expect(b"+OK\r\n" + no_pub("b") + b"PONG\r\n")
+
+
+# ---- a reload
+
+BEFORE = """authorization { users: [
+  { user: u, password: x, permissions: { publish: "a", subscribe: ["foo", "bar", "w.*", "q.* g"] } }
+  { user: same, password: x, permissions: { subscribe: "service", allow_responses: true } }
+  { user: free, password: x }
+] }
+"""
+AFTER = """authorization { users: [
+  { user: u, password: x, permissions: { publish: "b", subscribe: { allow: ["bar", "w.*"], deny: "w.no" } } }
+  { user: same, password: x, permissions: { subscribe: "service", allow_responses: true } }
+  { user: free, password: x, permissions: { subscribe: { deny: ["s.no", "lit"] } } }
+] }
+"""
+
+
+def reload(s, conf):
+    with open(s.conf_path, "w") as f:
+        f.write(conf)
+    mark = s.log_size()
+    s.signal(1)
+    s.wait_log("Reloaded server configuration", since=mark)
+
+
+@pytest.mark.quick
+def test_a_reload_brings_other_permissions(server):
+    s = server(["-D"], conf=BEFORE)
+    w, free = come(s, "u"), come(s, "free")
+    w.sub("foo", 1).sub("bar", 2).sub("q.1", 3, "g").sub("w.*", 4).ping()
+    free.sub("s.*", 1).sub("lit", 2).ping()
+    w.pub("a").ping()
+
+    reload(s, AFTER)
+
+    gone = [b"-ERR 'Permissions Violation for Subscription to \"foo\" (sid \"1\")'\r\n",
+            b"-ERR 'Permissions Violation for Subscription to \"q.1\" using queue \"g\" (sid \"3\")'\r\n"]
+    assert sorted(w.flush().splitlines(True)) == sorted(gone)
+    assert free.flush() == b"-ERR 'Permissions Violation for Subscription to \"lit\" (sid \"2\")'\r\n"
+    s.wait_log(r'\[INF\] Removed sub "foo" \(sid "1"\) for User "u" - not authorized$')
+    s.wait_log(r'\[INF\] Removed sub "q.1" using queue "g" \(sid "3"\) for User "u" - not authorized$')
+    w.pub("a")
+    w.expect(no_pub("a"))
+    w.pub("b").ping()
+    late = s.client(user="free", **{"pass": "x"})
+    for subject in ("foo", "bar", "q.1", "w.no", "w.yes", "s.no", "s.yes", "lit"):
+        late.pub(subject)
+    late.ping()
+    w.expect(b"MSG bar 2 0\r\n\r\nMSG w.yes 4 0\r\n\r\n")
+    w.ping()
+    free.expect(b"MSG s.yes 1 0\r\n\r\n")
+    free.ping()
+
+    reload(s, BEFORE)
+    late.pub("s.no").ping()
+    free.expect(b"MSG s.no 1 0\r\n\r\n")
+    w.sub("foo", 1).ping()
+
+
+@pytest.mark.own    # the reference forgets what may be answered at each reload
+def test_a_reload_without_a_change_keeps_what_may_be_answered(server):
+    s = server(conf=BEFORE)
+    w = come(s, "same")
+    w.sub("service", 1).ping()
+    p = come(s, "free")
+    p.pub("service", b"", reply="answer.1").ping()
+    w.expect(b"MSG service 1 answer.1 0\r\n\r\n")
+
+    reload(s, AFTER)
+
+    w.pub("answer.1").ping()
