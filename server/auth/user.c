@@ -59,6 +59,11 @@ const char *nj_user_label(const struct nj_user *u)
     return u->name != NULL ? u->name : u->nkey;
 }
 
+bool nj_user_same_password(const struct nj_user *a, const struct nj_user *b)
+{
+    return strcmp(a->pass != NULL ? a->pass : "", b->pass != NULL ? b->pass : "") == 0;
+}
+
 bool nj_user_type_allowed(const struct nj_user *u, uint32_t type)
 {
     return u->types == 0 || (u->types & type) != 0;

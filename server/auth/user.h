@@ -50,6 +50,9 @@ const char *nj_user_label(const struct nj_user *u);
 
 bool nj_user_type_allowed(const struct nj_user *u, uint32_t type);
 
+/* Is the same password configured for both?  None and an empty one are the same. */
+bool nj_user_same_password(const struct nj_user *a, const struct nj_user *b);
+
 /* The bit of a type's name, without regard to case; 0 when it is none. */
 uint32_t nj_user_type(const char *name);
 

@@ -110,6 +110,22 @@ int64_t nj_hub_close_excess(struct nj_hub *hub, int64_t most)
 
 /* ---- credentials ------------------------------------------------------------------------------------ */
 
+/* Its certificate may stand for another user now.  That one's password was never sent, so it must
+ * be the one that the client knew.  False: it was closed. */
+static bool map_again(struct nj_client *c, struct nj_user **user)
+{
+    if (!c->has_cert_name || !nj_client_is_mapped(c)) {
+        return true;
+    }
+    struct nj_user *mapped = nj_client_map(c);
+    if (mapped == NULL || !nj_user_same_password(mapped, *user)) {
+        nj_client_denied(c);
+        return false;
+    }
+    *user = mapped;
+    return true;
+}
+
 /* It was let in.  Is it still welcome? */
 static void recheck_admitted(struct nj_client *c, struct nj_auth *now)
 {
@@ -123,7 +139,12 @@ static void recheck_admitted(struct nj_client *c, struct nj_auth *now)
         nj_client_denied(c);
         break;
     default:
-        nj_client_renew_user(c, now, user);
+        if (map_again(c, &user)) {
+            nj_client_renew_user(c, now, user);
+            if (c->has_cert_name) {
+                nj_client_make_label(c); /* the name may be another one */
+            }
+        }
         break;
     }
 }

@@ -1,4 +1,5 @@
 """Who a certificate is: odd certificates, verify_and_map, and what connz tells about them."""
+import signal
 import ssl
 
 import pytest
@@ -283,3 +284,47 @@ def test_the_whole_chain_is_in_connz(server):
     assert [p["subject"] for p in peers] == ["CN=deep"] + [
         "CN=Floor %d,O=Natterjack" % n for n in range(7, -1, -1)]
     assert "tls_peer_certs" not in s.conn(client.cid)
+
+
+# -- a reload
+
+def reload(s, users):
+    with open(s.conf_path, "w") as f:
+        f.write(names.conf("verify_and_map: true", users))
+    mark = s.log_size()
+    s.signal(signal.SIGHUP)
+    s.wait_log("Reloaded server configuration", mark)
+
+
+@quick
+def test_a_reload_maps_again(mapping):
+    s = mapping(["host.example.com"])
+    client = names.hello(s, "bob").connect().ping()
+
+    reload(s, ["host.example.com", "bob@example.com"])
+
+    wire.until("the other user", lambda: s.conn(client.cid, extra="&auth=1")["authorized_user"]
+               == "bob@example.com")
+    client.ping()
+
+
+@pytest.mark.parametrize("users", [
+    ["nobody"], ["bob@example.com"], ['{user: "host.example.com", password: x}'],
+    ['{user: "host.example.com", allowed_connection_types: [MQTT]}']],
+    ids=["gone", "another", "password", "types"])
+def test_a_reload_closes_whom_it_no_longer_maps(mapping, users):
+    s = mapping(["host.example.com"])
+    client = names.hello(s, "bob").connect().ping()
+
+    reload(s, users)
+
+    wire.until("the end", lambda: s.conn(client.cid, "closed"))
+
+
+def test_a_reload_that_maps_to_a_user_with_a_password_closes(mapping):
+    s = mapping(["host.example.com"])
+    client = names.hello(s, "bob").connect().ping()
+
+    reload(s, ["host.example.com", '{user: "bob@example.com", password: x}'])
+
+    client.expect_eof(b"-ERR 'Authorization Violation'\r\n")
