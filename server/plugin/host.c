@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/version.h"
 
-static const char *names[NJ_PLUGINS_MAX];         /* immutable after start */
-static _Atomic(nj_host_answer_fn) answers = NULL; /* atomic: mappers have threads of their own */
+static const char *names[NJ_PLUGINS_MAX];  /* immutable after start */
+static _Atomic(nj_host_answer_fn) answers; /* atomic: mappers have threads of their own */
 
 static void log_as(size_t slot, uint32_t level, const char *text)
 {
