@@ -372,15 +372,31 @@ static int put_authority(const struct uri *u, struct nj_buf *out)
     return rc == NJ_OK ? put_span(u->host, out) : rc;
 }
 
+/* A path that begins the text must not look like a scheme (RFC 3986 4.2). */
+static int put_path(const struct uri *u, bool first, struct nj_buf *out)
+{
+    struct nj_buf path;
+    nj_buf_init(&path, out->limit);
+    int rc = put_kept(u->path, IN_PATH, &path);
+    struct nj_span text = { (const uint8_t *) path.ptr, path.len };
+    if (rc == NJ_OK && first && find(text, ':') < find(text, '/')) {
+        rc = nj_buf_puts(out, "./");
+    }
+    rc = rc == NJ_OK ? put_span(text, out) : rc;
+    nj_buf_free(&path);
+    return rc;
+}
+
 static int put_together(const struct uri *u, struct nj_buf *out)
 {
+    size_t begin = out->len;
     int rc = put_lower(u->scheme, out);
     if (rc == NJ_OK && u->scheme.len > 0) {
         rc = nj_buf_putc(out, ':');
     }
     rc = rc == NJ_OK ? put_span(u->opaque, out) : rc;
     rc = rc == NJ_OK ? put_authority(u, out) : rc;
-    rc = rc == NJ_OK ? put_kept(u->path, IN_PATH, out) : rc;
+    rc = rc == NJ_OK ? put_path(u, out->len == begin, out) : rc;
     if (rc == NJ_OK && u->query.ptr != NULL) {
         rc = nj_buf_putc(out, '?');
         rc = rc == NJ_OK ? put_span(u->query, out) : rc;

@@ -30,6 +30,8 @@ static const struct {
     { "http://", "http:" },
     { "*", "*" },
     { "bob", "bob" },
+    { "a%3Ab", "a%3Ab" },
+    { "a%3A b", "./a:%20b" },
     { "//x.test/a", "//x.test/a" },
     { "///a", "///a" },
     { "spiffe://a:b:1/", "spiffe://a:b:1/" },
