@@ -71,7 +71,10 @@ void nj_reader_show(const struct nj_conf_value *v, struct nj_buf *out)
 {
     if (v->type == NJ_CONF_LIST || v->type == NJ_CONF_MAP) {
         /* may hold passwords; the reference prints addresses of its own memory */
-        (void) nj_buf_puts(out, v->type == NJ_CONF_LIST ? "[...]" : "map[...]");
+        /* of what is inside the reference prints addresses */
+        (void) nj_buf_puts(out, v->type == NJ_CONF_LIST ? v->as.list->count > 0 ? "[...]" : "[]"
+                                : v->as.map->count > 0  ? "map[...]"
+                                                        : "map[]");
     } else {
         nj_conf_print(v, out);
     }

@@ -66,15 +66,15 @@ static bool read_cert_member(struct tls_reader *t, const struct nj_conf_member *
                              struct nj_cert_files *files)
 {
     bool cert = strcmp(m->key, "cert_file") == 0;
+    if (m->value.type != NJ_CONF_STRING) {
+        return FAIL(t, &m->value, "error parsing certificates config: unsupported type %s",
+                    nj_conf_type_name(m->value.type));
+    }
     if (!cert && strcmp(m->key, "key_file") != 0) {
         char *name = nj_quoted(m->key, m->key_len);
         nj_reader_fail(t->r, &m->value, "error parsing tls certs config, unknown field %s", name);
         nj_dealloc(name);
         return false;
-    }
-    if (m->value.type != NJ_CONF_STRING) {
-        return FAIL(t, &m->value, "error parsing certificates config: unsupported type %s",
-                    nj_conf_type_name(m->value.type));
     }
     nj_text_set(cert ? &files->cert_file : &files->key_file, m->value.as.str.ptr);
     return true;

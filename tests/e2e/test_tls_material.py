@@ -259,6 +259,8 @@ def try_in(s, ctx):
     """One client; True in, False throttled."""
     w = s.raw()
     w.read_info()
+    if w.buf:
+        return False
     try:
         w.start_tls(ctx)
     except (TlsRefused, OSError):
