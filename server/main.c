@@ -91,7 +91,7 @@ static const char *fips_label(const struct nj_options *o)
         registry = NULL;
     }
     if (registry == NULL || nj_registry_tls(registry, o->tls_provider, &p, NULL) != NJ_OK) {
-        return nj_fips_built_in() ? "fips-build, FAILED" : "none";
+        return nj_fips_failed_label();
     }
     return nj_fips_label(p);
 }

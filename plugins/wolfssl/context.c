@@ -153,7 +153,9 @@ static int check_identity(const struct nj_tls_identity *id, struct nj_error *err
     if (!nj_wolf_cert_slice(id->certs[0], &cert)) {
         return bad_pair(err, NJ_CLASS_BAD_CERT, "x509: malformed certificate");
     }
+    PRIVATE_KEY_UNLOCK(); /* a module shows nothing of a private key to who has not asked */
     size_t n = key_public(id->key->bytes, pub, sizeof(pub));
+    PRIVATE_KEY_LOCK();
     if (n == 0) {
         return bad_pair(err, NJ_CLASS_BAD_KEY, "tls: failed to parse private key");
     }
@@ -411,6 +413,23 @@ static int verify_mode(enum nj_wolf_side side, uint32_t verify)
                : WOLFSSL_VERIFY_NONE;
 }
 
+/* Signatures inside handshakes: the library would also take SHA-1 and Ed25519. */
+static int set_signatures(WOLFSSL_CTX *c, struct nj_error *err)
+{
+#if NJ_WOLF_FIPS && defined(OPENSSL_EXTRA)
+    static const char approved[] = "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:RSA-PSS+SHA256:"
+                                   "RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512";
+    int rc = wolfSSL_CTX_set1_sigalgs_list(c, approved);
+    if (rc != WOLFSSL_SUCCESS) {
+        return ctx_failed(err, "the signature algorithms", rc);
+    }
+#else
+    (void) c;
+    (void) err;
+#endif
+    return NJ_OK;
+}
+
 static int side_new(struct nj_tls_ctx *ctx, enum nj_wolf_side side,
                     const struct nj_tls_settings *set, struct nj_error *err)
 {
@@ -432,6 +451,9 @@ static int side_new(struct nj_tls_ctx *ctx, enum nj_wolf_side side,
     wolfSSL_CTX_SetIORecv(c, nj_wolf_on_recv);
     wolfSSL_CTX_SetIOSend(c, nj_wolf_on_send);
     int rc = set_numbers(c, side, set, max, err);
+    if (rc == NJ_OK) {
+        rc = set_signatures(c, err);
+    }
     if (rc == NJ_OK) {
         rc = set_resumption(ctx, c, side, set, err);
     }
@@ -482,6 +504,10 @@ static char *join_alpn(const struct nj_tls_settings *set)
 int nj_wolf_ctx_new(const struct nj_tls_settings *set, struct nj_tls_ctx **ctx_out,
                     struct nj_error *err)
 {
+    if (!nj_wolf_fips_ask()) {
+        return nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL,
+                                  "the FIPS module has failed");
+    }
     int rc = check_settings(set, err);
     if (rc == NJ_OK && set->identities_n == 1) {
         rc = check_identity(set->identities[0], err);

@@ -8,9 +8,6 @@
 
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/ecc.h>
-#ifdef HAVE_FIPS
-#include <wolfssl/wolfcrypt/fips_test.h>
-#endif
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "0.1.0"
@@ -145,21 +142,18 @@ uint16_t nj_wolf_group_id(const char *name)
 int nj_wolf_init(const struct nj_host *host, struct nj_error *err)
 {
     nj_wolf_host = host;
+    nj_wolf_fips_watch();
     int rc = wolfSSL_Init();
     if (rc != WOLFSSL_SUCCESS) {
         nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL, "wolfSSL %s did not start: %s",
                            wolfSSL_lib_version(), nj_wolf_reason(rc));
         return NJ_E_FAILED;
     }
-#ifdef HAVE_FIPS
-    rc = wolfCrypt_GetStatus_fips();
-    if (rc != 0) {
+    rc = nj_wolf_fips_begin(err);
+    if (rc != NJ_OK) {
         (void) wolfSSL_Cleanup();
-        return nj_error_set_class(err, NJ_E_FAILED, NJ_CLASS_INTERNAL,
-                                  "the FIPS module of wolfSSL failed its tests: %s",
-                                  nj_wolf_reason(rc));
+        return rc;
     }
-#endif
     if (wc_SetTimeCb(nj_wolf_clock) != 0) {
         (void) wolfSSL_Cleanup();
         return nj_error_set_class(err, NJ_E_UNSUPPORTED, NJ_CLASS_UNSUPPORTED,
@@ -182,13 +176,9 @@ void nj_wolf_about(struct nj_tls_about *out)
     static const int32_t refuse_alerts[] = { NJ_ALERT_BAD_CERTIFICATE };
     struct nj_tls_about facts = {
         .lib_name = "wolfSSL",
-        .lib_version = wolfSSL_lib_version(),
+        .lib_version = nj_wolf_fips_version(),
         .lib_compiled = LIBWOLFSSL_VERSION_STRING,
-#ifdef HAVE_FIPS
-        .fips = "fips-build, status ok (certificate not asserted)",
-#else
-        .fips = "none",
-#endif
+        .fips = nj_wolf_fips_label(),
         .suites = suites,
         .suites_n = suites_n,
         .groups = groups,
@@ -215,8 +205,8 @@ uint64_t nj_wolf_caps(void)
 #ifdef HAVE_ALPN
     bits |= NJ_TLS_CAP_ALPN;
 #endif
-#ifdef HAVE_FIPS
-    bits |= NJ_TLS_CAP_FIPS_ACTIVE;
+#if NJ_WOLF_FIPS
+    bits |= nj_wolf_fips_ask() ? NJ_TLS_CAP_FIPS_ACTIVE : 0;
 #endif
     return aes_asm ? bits | NJ_TLS_CAP_AES_ASM : bits;
 }

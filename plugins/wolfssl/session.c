@@ -121,6 +121,18 @@ static size_t in_left(const struct nj_tls_in *in)
     return in == NULL ? 0 : in->len - in->used;
 }
 
+/*
+ * A failed module has no say any more: no handshake goes on, and no record is sealed or opened.
+ * The refusal is written in clear while that is possible; later the session just ends.
+ */
+static int refuse_module(struct nj_tls_session *s, struct nj_sink *out)
+{
+    enter(s, NULL, out);
+    return leave(s, nj_wolf_refuse(s, NJ_CLASS_INTERNAL,
+                                   s->ciphered ? NJ_ALERT_NONE : NJ_ALERT_INTERNAL_ERROR,
+                                   "the FIPS module has failed"));
+}
+
 /* ---- making and freeing --------------------------------------------------------------------- */
 
 static struct nj_tls_session *session_make(struct nj_tls_ctx *ctx, void *user, const char *name)
@@ -329,6 +341,9 @@ static int session_handshake(struct nj_tls_session *s, struct nj_tls_in *in, str
     if (s->failed || s->up) {
         return s->failed ? NJ_E_FAILED : NJ_OK;
     }
+    if (!nj_wolf_fips_ask()) {
+        return refuse_module(s, out);
+    }
     if (s->head_n < RECORD_HEAD || s->ssl == NULL) {
         int rc = look_at_start(s, in, out);
         if (rc != NJ_OK) {
@@ -384,6 +399,9 @@ static int session_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t 
     if (s->peer_ended) {
         return NJ_E_CLOSED;
     }
+    if (nj_wolf_fips_failed()) {
+        return refuse_module(s, out);
+    }
     enter(s, in, out);
     int rc = NJ_WANT_READ;
     while (rc == NJ_WANT_READ && *n_out < cap) {
@@ -411,6 +429,9 @@ static int session_seal(struct nj_tls_session *s, const uint8_t *src, size_t len
 {
     if (s->failed || !s->up) {
         return NJ_E_FAILED;
+    }
+    if (nj_wolf_fips_failed()) {
+        return refuse_module(s, out);
     }
     enter(s, NULL, out);
     while (len > 0) {
@@ -446,7 +467,7 @@ static int session_key_update(struct nj_tls_session *s, struct nj_sink *out)
 static int session_close_notify(struct nj_tls_session *s, struct nj_sink *out)
 {
     /* A second call would wait for the peer's; after a failure the alert was the last word. */
-    if (s->ended || s->failed || s->ssl == NULL) {
+    if (s->ended || s->failed || s->ssl == NULL || nj_wolf_fips_failed()) {
         return NJ_OK;
     }
     s->ended = true;

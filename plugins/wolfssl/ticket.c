@@ -9,6 +9,8 @@
 
 #if NJ_WOLF_TICKETS
 #include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+#include <wolfssl/wolfcrypt/hmac.h>
 #include <wolfssl/wolfcrypt/random.h>
 
 #define TAG_LEN 16
@@ -16,23 +18,36 @@
 #define KEY_LEN 32
 #define LIFETIME_DEFAULT_S 21600
 
-/* One of the key's two parts: SHA-256 of the secret and a number. */
-static void derive(const uint8_t *secret, uint8_t part, uint8_t *out, size_t len)
+/*
+ * One of the key's two parts, by the KDF of SP 800-108r1 4.1 (counter mode) with HMAC-SHA-256: one
+ * round gives all that is needed.
+ */
+static bool derive(const uint8_t *secret, uint8_t part, uint8_t *out, size_t len)
 {
-    uint8_t seed[NJ_TLS_TICKET_SECRET_LEN + 1];
-    uint8_t digest[32];
-    memcpy(seed, secret, NJ_TLS_TICKET_SECRET_LEN);
-    seed[NJ_TLS_TICKET_SECRET_LEN] = part;
-    (void) nj_wolf_sha256((struct nj_span){ seed, sizeof(seed) }, digest);
-    memcpy(out, digest, len);
-    nj_wolf_host->wipe(seed, sizeof(seed));
-    nj_wolf_host->wipe(digest, sizeof(digest));
+    static const char label[] = "natterjack ticket"; /* its NUL is the one that the KDF wants */
+    const uint8_t counter[4] = { 0, 0, 0, 1 };
+    const uint8_t context[3] = { part, (uint8_t) (len * 8 >> 8), (uint8_t) (len * 8) };
+    uint8_t mac[32];
+    Hmac h;
+    if (wc_HmacInit(&h, NULL, INVALID_DEVID) != 0) {
+        return false;
+    }
+    bool fine = wc_HmacSetKey(&h, WC_SHA256, secret, NJ_TLS_TICKET_SECRET_LEN) == 0 &&
+                wc_HmacUpdate(&h, counter, sizeof(counter)) == 0 &&
+                wc_HmacUpdate(&h, (const uint8_t *) label, sizeof(label)) == 0 &&
+                wc_HmacUpdate(&h, context, sizeof(context)) == 0 && wc_HmacFinal(&h, mac) == 0;
+    wc_HmacFree(&h);
+    if (fine) {
+        memcpy(out, mac, len);
+    }
+    nj_wolf_host->wipe(mac, sizeof(mac));
+    return fine;
 }
 
-static void key_make(const uint8_t *secret, struct nj_wolf_ticket_key *key)
+static bool key_make(const uint8_t *secret, struct nj_wolf_ticket_key *key)
 {
-    derive(secret, 0, key->name, sizeof(key->name));
-    derive(secret, 1, key->key, sizeof(key->key));
+    return derive(secret, 0, key->name, sizeof(key->name)) &&
+           derive(secret, 1, key->key, sizeof(key->key));
 }
 
 /* What is bound to the ticket beside its content: its name, IV and length. */
@@ -115,11 +130,15 @@ static int on_ticket(WOLFSSL *ssl, unsigned char name[WOLFSSL_TICKET_NAME_SZ],
 int nj_wolf_tickets_on(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const struct nj_tls_settings *set)
 {
     uint32_t life_s = set->ticket_lifetime_s > 0 ? set->ticket_lifetime_s : LIFETIME_DEFAULT_S;
-    key_make(set->ticket_secret, &ctx->ticket[0]);
+    if (!key_make(set->ticket_secret, &ctx->ticket[0])) {
+        return BAD_STATE_E;
+    }
     ctx->tickets_n = 1;
     if (NJ_FIELD(struct nj_tls_settings, set, ticket_secret_previous) &&
         set->ticket_secret_previous != NULL) {
-        key_make(set->ticket_secret_previous, &ctx->ticket[1]);
+        if (!key_make(set->ticket_secret_previous, &ctx->ticket[1])) {
+            return BAD_STATE_E;
+        }
         ctx->tickets_n = 2;
     }
     int rc = wolfSSL_CTX_set_TicketEncCb(c, on_ticket);

@@ -3,6 +3,7 @@
  *
  *   entry.c    the door, suites, capabilities     session.c  one connection
  *   context.c  settings into WOLFSSL_CTX          verify.c   the peer's chain and the hook
+ *   fips.c     the FIPS module: asked at start and watched
  *   crypto.c   primitives outside TLS             errors.c   numbers into words; alerts
  *   signature.c  signatures of certificates       staple.c   the OCSP response that is sent
  */
@@ -57,6 +58,17 @@
 #define NJ_WOLF_ED25519 1
 #else
 #define NJ_WOLF_ED25519 0
+#endif
+
+/* The calls of the FIPS module: the library's own, or those of the stand-in for tests. */
+#if defined(NJ_FIPS_MOCK)
+#include "tests/fips/mock.h"
+#define NJ_WOLF_FIPS 1
+#elif defined(HAVE_FIPS)
+#include <wolfssl/wolfcrypt/fips_test.h>
+#define NJ_WOLF_FIPS 1
+#else
+#define NJ_WOLF_FIPS 0
 #endif
 
 extern const struct nj_host *nj_wolf_host; /* immutable after init */
@@ -207,6 +219,45 @@ int nj_wolf_staple_set(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, struct nj_span st
 /* struct nj_tls_crypto.verify_signature. */
 int nj_wolf_verify_signature(struct nj_span spki, struct nj_span algorithm, struct nj_span tbs,
                              struct nj_span signature);
+
+/* ---- fips.c ---- */
+#if NJ_WOLF_FIPS
+/* Before the library is initialised: hear of failures. */
+void nj_wolf_fips_watch(void);
+/* After it: is the module well?  Runs all conditional tests. */
+int nj_wolf_fips_begin(struct nj_error *err);
+/* Has a failure been noted?  One atomic load. */
+bool nj_wolf_fips_failed(void);
+/* Ask the module itself; notes and logs what it says.  True: it is well. */
+bool nj_wolf_fips_ask(void);
+const char *nj_wolf_fips_label(void);
+const char *nj_wolf_fips_version(void); /* the library's, and the module's */
+#else
+static inline void nj_wolf_fips_watch(void)
+{
+}
+static inline int nj_wolf_fips_begin(struct nj_error *err)
+{
+    (void) err;
+    return NJ_OK;
+}
+static inline bool nj_wolf_fips_failed(void)
+{
+    return false;
+}
+static inline bool nj_wolf_fips_ask(void)
+{
+    return true;
+}
+static inline const char *nj_wolf_fips_label(void)
+{
+    return "none";
+}
+static inline const char *nj_wolf_fips_version(void)
+{
+    return wolfSSL_lib_version();
+}
+#endif
 
 /* ---- crypto.c ---- */
 /* Does AES-GCM run on hardware instructions?  Measured; some milliseconds. */

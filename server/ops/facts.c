@@ -393,6 +393,11 @@ static void healthz(void *user, struct nj_health_facts *out)
     if (!f->listening) {
         out->down[out->down_n++] = (struct nj_health_item){ .what = "server" };
     }
+    const struct nj_tls_provider *p = f->c.provider;
+    if (f->c.options->require_fips && p != NULL && (p->caps() & NJ_TLS_CAP_FIPS_ACTIVE) == 0) {
+        out->down[out->down_n++] =
+            (struct nj_health_item){ .what = "FIPS module", .cause = nj_fips_label(p) };
+    }
 }
 
 const struct nj_monitor_source nj_facts_source = {

@@ -328,6 +328,17 @@ const char *nj_fips_label(const struct nj_tls_provider *provider)
     return about.fips != NULL && about.fips[0] != '\0' ? about.fips : "none";
 }
 
+const char *nj_fips_failed_label(void)
+{
+#if defined(NJ_FIPS_MOCK)
+    return NJ_FIPS_MOCK_LABEL ", FAILED";
+#elif defined(NJ_FIPS_BUILD)
+    return "fips-build, FAILED";
+#else
+    return "none";
+#endif
+}
+
 /* A provider that was built for tests says so in its label. */
 static bool is_stand_in(const char *label)
 {

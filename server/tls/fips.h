@@ -76,6 +76,9 @@ int nj_fips_check_chain(const struct nj_cert *certs, size_t certs_n, struct nj_e
 int nj_fips_check_provider(const struct nj_tls_provider *provider, const char *name,
                            struct nj_error *err);
 
+/* The label of a provider that did not come up: its module's failure in a FIPS build. */
+const char *nj_fips_failed_label(void);
+
 /* Secret bytes for this provider: the system's, or under the switch its module's and no others.
  * NJ_OK or NJ_E_FAILED. */
 int nj_fips_random(const struct nj_tls_provider *provider, void *out, size_t len,

@@ -501,6 +501,9 @@ START_TEST(ed25519_gives_the_known_answers)
     const uint8_t msg[] = { 0x72 };
     uint8_t pub[32];
     uint8_t sig[64];
+    if (c->ed25519_public == NULL || c->ed25519_sign == NULL || c->ed25519_verify == NULL) {
+        return; /* every primitive may be missing */
+    }
 
     ck_assert_int_eq(c->ed25519_public(seed, pub), NJ_OK);
     ck_assert_mem_eq(pub, want_pub, 32);
