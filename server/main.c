@@ -58,10 +58,29 @@ static int check_block(void *user, const struct nj_tls_block *block, const char 
     return rc != NJ_OK ? rc : nj_server_check_block(block, tls_provider, registry, err);
 }
 
+/* An auth mapper of the file: does it take its options? */
+static int check_mapper(void *user, const char *plugin, const struct nj_authmap_value *options,
+                        const struct nj_authmap_report *report, struct nj_error *err)
+{
+    const struct nj_options *o = user;
+    const struct nj_plugin_entry *e = NULL;
+    int rc = open_registry(o, err);
+    if (rc == NJ_OK) {
+        rc = nj_registry_authmap(registry, plugin, &e, err);
+    }
+    if (rc != NJ_OK) {
+        return rc;
+    }
+    const struct nj_authmap *mapper = e->plugin->iface;
+    return mapper->check(options, report);
+}
+
 static int load_options(const char *path, struct nj_options *o, struct nj_buf *warnings,
                         struct nj_buf *errors)
 {
-    const struct nj_options_hooks hooks = { .user = o, .sha256 = sha256, .check_tls = check_block };
+    const struct nj_options_hooks hooks = {
+        .user = o, .sha256 = sha256, .check_tls = check_block, .check_mapper = check_mapper
+    };
     struct nj_buf messages;
     no_provider = (struct nj_error) NJ_ERROR_INIT;
     nj_buf_init(&messages, SIZE_MAX);

@@ -60,6 +60,8 @@ struct nj_authmap_value {
     double real;     /* FLOAT */
     const struct nj_authmap_value *const *items; /* LIST, MAP: in the order of the file */
     size_t items_n;
+    uint32_t used_as_variable; /* 1: a later $NAME took it; such a member is never "unknown" */
+    uint32_t reserved;
 };
 
 /* Where check() says what is wrong.  The server puts "FILE:LINE:COL: " in front of the text. */
@@ -265,12 +267,18 @@ static inline const struct nj_authmap_value *nj_authmap_get(const struct nj_auth
     return NULL;
 }
 
-/* The first name of that type ("CN", "dns", "1.2.3.4"), NULL when there is none. */
+/* Is it of that type: "CN", "dns", or "2.5.4.3"? */
+static inline int nj_authmap_name_is(const struct nj_authmap_name *name, const char *type)
+{
+    return strcmp(name->type, type) == 0 || (name->oid != NULL && strcmp(name->oid, type) == 0);
+}
+
+/* The first name of that type, NULL when there is none. */
 static inline const struct nj_authmap_name *nj_authmap_name_of(const struct nj_authmap_facts *facts,
                                                                const char *type)
 {
     for (size_t i = 0; i < facts->names_n; i++) {
-        if (strcmp(facts->names[i]->type, type) == 0) {
+        if (nj_authmap_name_is(facts->names[i], type)) {
             return facts->names[i];
         }
     }

@@ -174,6 +174,11 @@ bool nj_auth_has_nkeys(const struct nj_auth *a)
     return a->nkeys_n > 0;
 }
 
+const char *nj_auth_single_user(const struct nj_auth *a)
+{
+    return a->user;
+}
+
 bool nj_is_bcrypt(const char *s)
 {
     return s != NULL && s[0] == '$' && s[1] == '2' && s[2] != '\0' &&
@@ -243,6 +248,15 @@ static enum nj_auth_answer check_signature(const struct nj_auth *a, const struct
         return NJ_AUTH_OK;
     }
     return NJ_AUTH_DENIED;
+}
+
+bool nj_auth_nkey_proven(const struct nj_auth *a, const struct nj_credentials *cred)
+{
+    uint8_t key[NJ_NKEY_BYTES];
+    uint8_t sig[NJ_NKEY_SIG_LEN];
+    return a->verify != NULL && cred->nkey != NULL && cred->sig != NULL && cred->nonce != NULL &&
+           nj_nkey_decode(cred->nkey, 'U', key) && nj_nkey_decode_sig(cred->sig, sig) &&
+           a->verify(key, cred->nonce, strlen(cred->nonce), sig) == NJ_OK;
 }
 
 /* ---- deciding ------------------------------------------------------------------------------------ */

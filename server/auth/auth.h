@@ -52,6 +52,9 @@ bool nj_auth_has_plain_secret(const struct nj_auth *a);
 struct nj_user *nj_auth_user(const struct nj_auth *a, const char *name, size_t len);
 struct nj_user *nj_auth_nkey(const struct nj_auth *a, const char *nkey);
 
+/* The name of the one user of a configuration without a table; NULL: none. */
+const char *nj_auth_single_user(const struct nj_auth *a);
+
 /* All users in the order of the file, nkey users (name NULL) among them. */
 struct nj_user *const *nj_auth_users(const struct nj_auth *a, size_t *n_out);
 
@@ -90,6 +93,9 @@ struct nj_auth_result {
 
 enum nj_auth_answer nj_auth_check(const struct nj_auth *a, const struct nj_credentials *cred,
                                   struct nj_auth_result *out);
+
+/* Has the client signed its nonce with the key that it names, whether that key is a user's or not? */
+bool nj_auth_nkey_proven(const struct nj_auth *a, const struct nj_credentials *cred);
 
 /* ---- after a reload ------------------------------------------------------------------------ */
 

@@ -53,6 +53,9 @@ static void keep_more(struct nj_conn *c, const uint8_t *ptr, size_t len)
     c->rest = nj_realloc(c->rest, c->rest_len + len);
     memcpy(c->rest + c->rest_len, ptr, len);
     c->rest_len += len;
+    if (c->rest_len > NJ_REST_MOST && !c->is_paused) {
+        nj_conn_pause(c, NJ_PAUSE_FOR_EVER); /* the room above waits; so may the peer */
+    }
 }
 
 /* Plain bytes go up; what is not used while paused is kept. */
@@ -217,6 +220,9 @@ void nj_conn_resume(struct nj_conn *c)
         c->rest_len = 0;
         nj_conn_feed(c, rest, len);
         nj_dealloc(rest);
+        if (c->rest_len == len) {
+            break; /* it takes nothing now */
+        }
     }
     rewatch(c);
 }

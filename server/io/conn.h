@@ -31,6 +31,8 @@ struct nj_conn_ops {
     /*
      * Bytes of the peer, in order.  Returns how many were used: all, or fewer after it paused the
      * connection (the rest is kept and offered again) or closed it.  Inside a turn.
+     * Fewer without a pause: it waits for something.  Reading goes on, so that the end of the peer is
+     * noticed, until NJ_REST_MOST bytes are kept; nj_conn_resume() offers them.
      */
     size_t (*bytes)(struct nj_conn *c, const uint8_t *ptr, size_t len);
     /* Where the next bytes may be read to directly (a large payload that is half here); returns
@@ -101,6 +103,8 @@ void nj_conn_feed(struct nj_conn *c, const uint8_t *ptr, size_t len);
 
 /* Write now what the socket takes.  Normally the worker does it at the end of the turn. */
 void nj_conn_flush(struct nj_conn *c);
+
+#define NJ_REST_MOST ((size_t) NJ_READ_LEN)
 
 #define NJ_PAUSE_FOR_CREDIT INT64_C(0)
 #define NJ_PAUSE_FOR_EVER INT64_MAX /* until nj_conn_resume() */

@@ -43,11 +43,24 @@ static bool has_nkeys(const struct nj_options *o)
     return found;
 }
 
+/* They are told whether an nkey is proven; without a provider it is not. */
+static void find_verify_for_mappers(const struct nj_options *o, struct nj_registry *reg,
+                                    nj_ed25519_verify_fn *verify_out)
+{
+    const struct nj_tls_provider *p = NULL;
+    struct nj_error why = NJ_ERROR_INIT;
+    if (o->mappers_n > 0 && nj_registry_tls(reg, o->tls_provider, &p, &why) == NJ_OK &&
+        NJ_FIELD(struct nj_tls_crypto, p->crypto, ed25519_verify)) {
+        *verify_out = p->crypto->ed25519_verify;
+    }
+}
+
 static int find_verify(const struct nj_options *o, struct nj_registry *reg,
                        nj_ed25519_verify_fn *verify_out, struct nj_error *err)
 {
     const struct nj_tls_provider *p = NULL;
     if (!has_nkeys(o)) {
+        find_verify_for_mappers(o, reg, verify_out);
         return NJ_OK;
     }
     int rc = nj_registry_tls(reg, o->tls_provider, &p, err);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "auth/mappers.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -287,6 +288,7 @@ static void on_trim_tick(uv_timer_t *t)
 {
     (void) t;
     (void) nj_trim_when_calm();
+    nj_mappers_collect();
 }
 
 static void note(uint32_t level, const char *text)

@@ -117,7 +117,7 @@ static void varz(void *user, struct nj_varz_facts *v)
     v->toolchain = hub->toolchain;
     v->host = hub->host;
     v->port = hub->port;
-    v->auth_required = nj_auth_required(hub->serving->auth);
+    v->auth_required = nj_serving_auth_required(hub->serving);
     v->tls_timeout_s = 2;
     v->auth_timeout_s = (double) hub->serving->limits.auth_timeout_us / 1e6;
     add_options(f->c.options, v);

@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "ops/auth_setup.h"
 #include "ops/option_reader.h"
+#include "ops/options_mappers.h"
 #include "ops/option_table.h"
 #include "tls/fips.h"
 
@@ -58,6 +59,7 @@ void nj_options_free(struct nj_options *o)
     nj_dealloc(o->user);
     nj_user_list_clear(&o->users);
     nj_dealloc(o->no_auth_user);
+    nj_options_free_mappers(o);
     nj_dealloc(o->config_file);
     nj_dealloc(o->host);
     nj_dealloc(o->server_name);

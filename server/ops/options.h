@@ -14,6 +14,8 @@
 #include "natterjack/plugin.h"
 #include "tls/tls_block.h"
 
+struct nj_authmap_report;
+struct nj_authmap_value;
 struct nj_buf;
 struct nj_perms;
 struct nj_user;
@@ -22,6 +24,13 @@ struct nj_user;
 struct nj_user_list {
     struct nj_user **at;
     size_t n;
+};
+
+/* One of authorization { mappers: [...] }. */
+struct nj_mapper_entry {
+    char *plugin;
+    int64_t timeout_ns; /* 0: what is left of the time for authentication */
+    struct nj_authmap_value *options;
 };
 
 struct nj_options {
@@ -75,6 +84,8 @@ struct nj_options {
     double auth_timeout_s;     /* 0: default (2, or TLS timeout + 1) */
     struct nj_user_list users; /* default permissions are filled in */
     char *no_auth_user;        /* name or nkey; NULL */
+    struct nj_mapper_entry *mappers; /* in the order in which they are asked */
+    size_t mappers_n;
 
     /* tls */
     struct nj_tls_block tls;
@@ -136,6 +147,12 @@ struct nj_options_hooks {
      */
     int (*check_tls)(void *user, const struct nj_tls_block *block, const char *tls_provider,
                      struct nj_error *err);
+    /*
+     * Have an auth mapper look at its options.  Negative: wrong.  `report` was told what, or `err`
+     * says why the plug-in cannot be used, or nobody says anything.
+     */
+    int (*check_mapper)(void *user, const char *plugin, const struct nj_authmap_value *options,
+                        const struct nj_authmap_report *report, struct nj_error *err);
 };
 
 /*

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "natterjack/plugin.h"
 #include "ops/option_reader.h"
+#include "ops/options_mappers.h"
 
 #define TIMEOUT_HIGH_S 60.0
 
@@ -65,6 +66,8 @@ static void read_member(struct nj_option_reader *r, const struct nj_conf_member 
         nj_reader_users(r, m, block, &o->users);
     } else if (nj_key_among(m, defaults)) {
         nj_reader_permissions(r, &m->value, defaults_out);
+    } else if (nj_key_is(m, "mappers")) {
+        nj_reader_mappers(r, m);
     } else if (nj_key_among(m, callout)) {
         read_callout(r, m);
     } else if (nj_key_is(m, "proxy_required")) {
@@ -85,6 +88,7 @@ static void forget(struct nj_options *o)
     o->user = o->pass = o->token = NULL;
     o->auth_timeout_s = 0;
     nj_user_list_clear(&o->users);
+    nj_options_free_mappers(o);
 }
 
 static void judge(struct nj_option_reader *r, const struct nj_conf_value *block)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/mappers.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -224,6 +225,7 @@ static void follow_up(struct attempt *a)
     if (a->plan.logging) {
         move_log(r->now);
     }
+    nj_mappers_log(r->c.hub->serving->mappers);
     nj_hub_recheck_credentials(r->c.hub);
     nj_log_info("Reloaded server configuration (%s)", r->now->config_digest);
     int64_t n = a->plan.pins ? nj_hub_recheck_pins(r->c.hub) : 0;

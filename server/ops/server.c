@@ -10,6 +10,7 @@
 
 #include "auth/auth.h"
 #include "auth/bcrypt.h"
+#include "auth/mappers.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,6 +27,7 @@
 #include "ops/procfiles.h"
 #include "ops/reload.h"
 #include "ops/server_id.h"
+#include "ops/server_mappers.h"
 #include "ops/startlog.h"
 #include "peer/client.h"
 #include "peer/client_tls.h"
@@ -230,6 +232,7 @@ int nj_server_build_serving(const struct nj_options *o, struct nj_registry *reg,
         s->map_names = nj_auth_setup_map(s->auth);
     }
     rc = rc == NJ_OK ? make_door(o, reg, &s->tls, err) : rc;
+    rc = rc == NJ_OK ? nj_server_make_mappers(o, reg, &s->mappers, err) : rc;
     if (rc != NJ_OK) {
         nj_serving_unref(&s);
         return rc;
@@ -278,6 +281,7 @@ static void free_hub(struct nj_hub *hub)
 {
     nj_bcrypt_stop(&hub->bcrypt);
     nj_serving_unref(&hub->serving);
+    nj_mappers_collect();
     nj_account_free(&hub->global);
     nj_closed_ring_free(&hub->closed);
     nj_dealloc(hub->per_worker);
@@ -468,6 +472,7 @@ static int prepare(struct server *s)
     if (s->o->tls.present) {
         warn_of_slow_aes(s->o, s->reg);
     }
+    nj_mappers_log(s->hub.serving->mappers);
     nj_server_lend_bcrypt(&s->hub, s->hub.serving);
     if (start_workers(s, &err) != NJ_OK) {
         return fatal("", &err);

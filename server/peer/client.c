@@ -11,6 +11,7 @@
 #include "broker/account.h"
 #include "auth/auth.h"
 #include "io/tls_stream.h"
+#include "peer/client_mapper.h"
 #include "peer/client_tls.h"
 #include "peer/closed.h"
 
@@ -100,8 +101,10 @@ void nj_client_close_silently(struct nj_client *c, enum nj_close_reason reason)
         return;
     }
     c->reason = reason;
+    nj_client_mapper_stop(c);
     nj_client_stop_wait(c);
     nj_timer_stop(&c->conn.worker->timers, &c->ping_timer);
+    nj_timer_stop(&c->conn.worker->timers, &c->expire_timer);
     nj_client_debug(c, "Client connection closed: %s", words->reason);
     /* Now, not when the last byte is out: a request must not count as delivered to who has left. */
     c->subs_at_close = c->subs.count;
@@ -172,7 +175,9 @@ static void on_ended(struct nj_conn *conn, enum nj_conn_end why)
     }
     switch (why) {
     case NJ_END_EOF:
-        nj_client_close(c, NJ_CLOSE_CLIENT);
+        if (!nj_client_mapper_ended(c)) {
+            nj_client_close(c, NJ_CLOSE_CLIENT);
+        }
         break;
     case NJ_END_WRITE:
         nj_client_close(c, NJ_CLOSE_WRITE);
@@ -201,6 +206,7 @@ static void on_gone(struct nj_conn *conn)
     struct nj_worker *w = conn->worker;
     nj_timer_stop(&w->timers, &c->ping_timer);
     nj_timer_stop(&w->timers, &c->wait_timer);
+    nj_timer_stop(&w->timers, &c->expire_timer);
     nj_closed_ring_add(hub->closed, c);
     nj_client_drop_subs(c);
     nj_client_forget_options(c);
@@ -398,7 +404,7 @@ static void too_early(struct nj_client *c)
 
 static bool may_go_on(const struct nj_client *c)
 {
-    return c->conn.state == NJ_CONN_OPEN && !c->conn.is_paused;
+    return c->conn.state == NJ_CONN_OPEN && !c->conn.is_paused && c->mapping == NULL;
 }
 
 /* One read may bring ten thousand SUBs, each as dear as some messages: after a while the others come
@@ -531,8 +537,8 @@ struct nj_client *nj_client_new(struct nj_hub *hub, struct nj_worker *w, int fd)
     c->verbose = true;
     c->pedantic = true;
     c->echo = true;
-    c->must_auth = nj_auth_required(serving->auth);
-    if (nj_auth_has_nkeys(serving->auth)) {
+    c->must_auth = nj_serving_auth_required(serving);
+    if (nj_auth_has_nkeys(serving->auth) || serving->mappers != NULL) {
         nj_nonce_make(c->nonce);
     }
     c->door = serving->tls != NULL ? nj_tls_door_ref(serving->tls) : NULL;

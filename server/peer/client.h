@@ -3,8 +3,9 @@
  *
  * Belongs to its worker.  The files: client.c (life, bytes, closing), client_connect.c (CONNECT),
  * client_auth.c (the answer of authentication), client_map.c (users by certificate),
- * client_perms.c (what it may do), client_pub.c (PUB and delivery), client_subs.c (SUB, UNSUB),
- * client_timers.c (ping, time-outs), client_tls.c (how TLS begins), client_log.c.
+ * client_mapper.c (auth mappers), client_perms.c (what it may do), client_pub.c (PUB and delivery),
+ * client_subs.c (SUB, UNSUB), client_timers.c (ping, time-outs), client_tls.c (how TLS begins),
+ * client_log.c.
  */
 #ifndef NJ_PEER_CLIENT_H
 #define NJ_PEER_CLIENT_H
@@ -21,6 +22,7 @@
 #include "proto/parse.h"
 
 struct nj_account;
+struct nj_client_mapping;
 struct nj_filter;
 struct nj_perms;
 struct nj_replies;
@@ -62,11 +64,14 @@ struct nj_client {
     bool verbose, pedantic, echo, headers, no_responders;
     bool got_connect, must_auth, first_pong_sent;
     bool auth_waits; /* a bcrypt answer is to come */
+    struct nj_client_mapping *mapping; /* an auth mapper is asked; NULL: none is */
+    int64_t auth_until_us;     /* when the time for authentication is up */
     bool bad_protocol, wants_account, odd_secret; /* of the CONNECT that is being answered */
     uint8_t protocol;
     char *name, *lang, *version; /* NULL: absent */
     char *user, *pass, *token;   /* pass and token are wiped once they were checked */
     char *nkey, *sig;
+    char *jwt; /* for auth mappers; wiped like the secrets */
     bool by_token;
     bool has_cert_name; /* user is the name that its certificate stands for */
     char nonce[NJ_NONCE_LEN + 1]; /* "": it was told to sign nothing */
@@ -109,6 +114,7 @@ struct nj_client {
     uint32_t stall_slot;
 
     struct nj_timer ping_timer;
+    struct nj_timer expire_timer; /* what a mapper let in for a time */
     struct nj_timer wait_timer; /* handshake, sniffing, authentication */
     int waits_for; /* NJ_WAIT_* */
 
@@ -117,7 +123,7 @@ struct nj_client {
     char *label; /* after CONNECT: ` - "v1:go:nm" - "$G/user:us"`; NULL before */
 };
 
-enum { NJ_WAIT_NONE, NJ_WAIT_SNIFF, NJ_WAIT_TLS, NJ_WAIT_AUTH };
+enum { NJ_WAIT_NONE, NJ_WAIT_SNIFF, NJ_WAIT_TLS, NJ_WAIT_AUTH, NJ_WAIT_MAPPER };
 
 extern const struct nj_conn_ops nj_client_ops;
 
@@ -203,6 +209,8 @@ void nj_client_estimate_rtt(struct nj_client *c);
 void nj_client_wait_for_auth(struct nj_client *c);
 void nj_client_wait(struct nj_client *c, int what, int64_t us);
 void nj_client_stop_wait(struct nj_client *c);
+/* Close it at that time, in seconds since 1970; 0: never. */
+void nj_client_expire_at(struct nj_client *c, int64_t time_s);
 
 /* client_tls.c */
 void nj_client_begin(struct nj_client *c);

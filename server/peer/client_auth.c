@@ -2,11 +2,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "auth/auth.h"
 #include "auth/bcrypt.h"
+#include "auth/mapper_user.h"
+#include "auth/mappers.h"
 #include "auth/user.h"
 #include "broker/account.h"
 #include "peer/client.h"
+#include "peer/client_mapper.h"
 
 /* A bcrypt comparison under way.  Shared by the client and the bcrypt thread; the answer comes
  * home by worker, slot and generation, so the client may be gone by then. */
@@ -53,6 +57,11 @@ static void forget_secrets(struct nj_client *c)
         nj_wipe(c->token, strlen(c->token));
         nj_dealloc(c->token);
         c->token = NULL;
+    }
+    if (c->jwt != NULL) {
+        nj_wipe(c->jwt, strlen(c->jwt));
+        nj_dealloc(c->jwt);
+        c->jwt = NULL;
     }
 }
 
@@ -181,23 +190,88 @@ static void decide(struct nj_client *c, struct nj_auth *auth, struct nj_user *ma
     }
 }
 
-void nj_client_authenticate(struct nj_client *c)
+/* By what the configuration says. */
+static void check(struct nj_client *c)
 {
-    struct nj_auth *auth = nj_client_serving(c)->auth;
-    struct nj_user *mapped = NULL;
-    c->by_token = c->token != NULL && c->user == NULL && c->nkey == NULL;
-    if (c->wants_account || (c->odd_secret && nj_auth_required(auth))) {
-        finish(c, false);
-        return;
-    }
+    struct nj_user *by_cert = NULL;
     if (nj_client_is_mapped(c)) {
-        mapped = nj_client_map(c);
-        if (mapped == NULL) {
+        by_cert = nj_client_map(c);
+        if (by_cert == NULL) {
             finish(c, false);
             return;
         }
     }
-    decide(c, auth, mapped);
+    decide(c, nj_client_serving(c)->auth, by_cert);
+}
+
+/* As the user that an auth mapper named or made. */
+static void let_in(struct nj_client *c, const struct nj_mapper_answer *a)
+{
+    struct nj_auth *auth = nj_client_serving(c)->auth;
+    struct nj_user *user = NULL;
+    struct nj_error err = NJ_ERROR_INIT;
+    if (nj_mapper_user(a, auth, NJ_TYPE_STANDARD, &user, &err) != NJ_OK) {
+        nj_client_log(c, NJ_LVL_ERR, "auth mapper \"%s\" is at fault, the client is refused: %s",
+                      a->mapper, err.text);
+        forget_secrets(c);
+        nj_client_close(c, NJ_CLOSE_AUTH_VIOLATION);
+        return;
+    }
+    nj_client_set_user(c, auth, user);
+    nj_user_unref(&user);
+    nj_dealloc(c->user);
+    nj_dealloc(c->nkey);
+    c->has_cert_name = false;
+    c->user = nj_strdup(a->user);
+    c->nkey = NULL;
+    c->by_token = false;
+    finish(c, true);
+    nj_client_expire_at(c, a->expires_s);
+}
+
+/* Allowed until a time that has passed. */
+static bool is_over(const struct nj_mapper_answer *a)
+{
+    return a->expires_s != 0 && a->expires_s <= nj_wall_ns() / 1000000000;
+}
+
+/* What the auth mappers say. */
+static void mapped(struct nj_client *c, const struct nj_mapper_answer *a)
+{
+    struct nj_auth *auth = nj_client_serving(c)->auth;
+    if (a == NULL && (nj_auth_required(auth) || nj_client_is_mapped(c))) {
+        check(c);
+    } else if (a == NULL) {
+        nj_client_log(c, NJ_LVL_ERR,
+                      "no auth mapper knows the client, and the configuration has no users");
+        finish(c, false);
+    } else if (a->verdict == NJ_AUTHMAP_DENY || is_over(a)) {
+        forget_secrets(c);
+        nj_client_close(c, a->say == NJ_AUTHMAP_SAY_EXPIRED || is_over(a)
+                               ? NJ_CLOSE_AUTH_EXPIRED
+                               : NJ_CLOSE_AUTH_VIOLATION);
+    } else {
+        let_in(c, a);
+    }
+}
+
+static bool must_say_who(const struct nj_client *c)
+{
+    return nj_serving_auth_required(nj_client_serving(c));
+}
+
+void nj_client_authenticate(struct nj_client *c)
+{
+    const struct nj_serving *s = nj_client_serving(c);
+    c->by_token = c->token != NULL && c->user == NULL && c->nkey == NULL;
+    nj_client_expire_at(c, 0);
+    if (c->wants_account || (c->odd_secret && must_say_who(c))) {
+        finish(c, false);
+    } else if (s->mappers != NULL) {
+        nj_client_ask_mappers(c, mapped);
+    } else {
+        check(c);
+    }
 }
 
 /* Users with names alone, as in the reference: an nkey is for clients that speak first. */
@@ -205,6 +279,9 @@ bool nj_client_admit_silently(struct nj_client *c)
 {
     struct nj_auth *auth = nj_client_serving(c)->auth;
     struct nj_user *user = nj_auth_no_auth_user(auth);
+    if (nj_client_serving(c)->mappers != NULL) {
+        return false; /* they are asked about what CONNECT says */
+    }
     if (user == NULL || user->name == NULL || !nj_user_type_allowed(user, NJ_TYPE_STANDARD) ||
         (user->flags & NJ_USER_PROXY_REQUIRED) != 0) {
         return false;

@@ -243,6 +243,8 @@ void nj_client_forget_options(struct nj_client *c)
     nj_dealloc(c->lang);
     nj_dealloc(c->version);
     nj_dealloc(c->user);
+    nj_dealloc(c->nkey);
+    c->nkey = NULL;
     c->name = NULL;
     c->lang = NULL;
     c->version = NULL;
@@ -253,6 +255,7 @@ void nj_client_forget_options(struct nj_client *c)
     c->sig = NULL;
     wipe_string(&c->pass);
     wipe_string(&c->token);
+    wipe_string(&c->jwt);
 }
 
 static void take_string(char **to, const char *from)
@@ -280,6 +283,9 @@ static void take_over(struct nj_client *c, const struct options *o)
     take_string(&c->token, o->token);
     take_string(&c->nkey, o->nkey);
     take_string(&c->sig, o->sig);
+    if (nj_client_serving(c)->mappers != NULL) {
+        take_string(&c->jwt, o->jwt);
+    }
 }
 
 static bool wants_account(const struct options *o)

@@ -3,9 +3,11 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "peer/client.h"
+#include "peer/client_mapper.h"
 
 #define FIRST_PING_US INT64_C(2000000)
 #define RTT_OLD_US INT64_C(3600000000)
+#define NEVER_S INT64_C(3153600000) /* a hundred years */
 
 /* ---- pings --------------------------------------------------------------------------------------- */
 
@@ -33,7 +35,7 @@ static void on_ping(struct nj_timer *t, void *arg)
     int64_t interval = nj_client_serving(c)->limits.ping_interval_us;
     (void) t;
     nj_client_debug(c, "Client Ping Timer");
-    if (c->conn.is_paused) {
+    if (c->conn.is_paused || c->mapping != NULL) {
         nj_timer_start(&w->timers, &c->ping_timer, w->now_us + interval);
         return; /* it cannot answer what is not read: its timers pause with it */
     }
@@ -109,6 +111,9 @@ static void on_wait(struct nj_timer *t, void *arg)
         nj_client_debug(c, "Authentication Timeout");
         nj_client_close(c, NJ_CLOSE_AUTH_TIMEOUT);
         break;
+    case NJ_WAIT_MAPPER:
+        nj_client_mapper_timeout(c);
+        break;
     default:
         break;
     }
@@ -130,7 +135,33 @@ void nj_client_stop_wait(struct nj_client *c)
 
 void nj_client_wait_for_auth(struct nj_client *c)
 {
+    c->auth_until_us = c->conn.worker->now_us + nj_client_serving(c)->limits.auth_timeout_us;
     if (c->must_auth) {
         nj_client_wait(c, NJ_WAIT_AUTH, nj_client_serving(c)->limits.auth_timeout_us);
     }
+}
+
+/* ---- the end of what a mapper allowed ------------------------------------------------------------------ */
+
+static void on_expired(struct nj_timer *t, void *arg)
+{
+    struct nj_client *c = arg;
+    (void) t;
+    nj_client_debug(c, "User Authentication Expired");
+    nj_client_close(c, NJ_CLOSE_AUTH_EXPIRED);
+}
+
+void nj_client_expire_at(struct nj_client *c, int64_t time_s)
+{
+    struct nj_worker *w = c->conn.worker;
+    int64_t now_s = nj_wall_ns() / 1000000000;
+    nj_timer_stop(&w->timers, &c->expire_timer);
+    if (time_s == 0 || !nj_client_is_open(c)) {
+        return;
+    }
+    int64_t left_s = time_s - now_s;
+    left_s = left_s > NEVER_S ? NEVER_S : left_s;
+    c->expire_timer.fn = on_expired;
+    c->expire_timer.arg = c;
+    nj_timer_start(&w->timers, &c->expire_timer, w->now_us + (left_s > 0 ? left_s : 0) * 1000000);
 }

@@ -7,6 +7,7 @@ static const struct nj_close_words table[NJ_CLOSE_REASONS] = {
     [NJ_CLOSE_CLIENT] = { "Client Closed", NULL, false },
     [NJ_CLOSE_AUTH_TIMEOUT] = { "Authentication Timeout", "Authentication Timeout", true },
     [NJ_CLOSE_AUTH_VIOLATION] = { "Authentication Failure", "Authorization Violation", true },
+    [NJ_CLOSE_AUTH_EXPIRED] = { "Authentication Expired", "User Authentication Expired", true },
     [NJ_CLOSE_TLS_HANDSHAKE] = { "TLS Handshake Failure", NULL, true },
     [NJ_CLOSE_SLOW_PENDING] = { "Slow Consumer (Pending Bytes)", NULL, false },
     [NJ_CLOSE_SLOW_DEADLINE] = { "Slow Consumer (Write Deadline)", NULL, false },

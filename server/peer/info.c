@@ -40,8 +40,9 @@ void nj_info_append(const struct nj_hub *hub, const struct nj_client *c, enum nj
     nj_json_str(&j, "go", hub->toolchain);
     put_address(&j, hub, s);
     nj_json_bool(&j, "headers", hub->headers);
-    nj_json_opt_bool(&j, "auth_required", nj_auth_required(s->auth) &&
-                                              nj_auth_no_auth_user(s->auth) == NULL);
+    nj_json_opt_bool(&j, "auth_required",
+                     s->mappers != NULL || (nj_auth_required(s->auth) &&
+                                            nj_auth_no_auth_user(s->auth) == NULL));
     put_tls(&j, s, c, kind);
     nj_json_int(&j, "max_payload", s->limits.max_payload);
     nj_json_uint(&j, "client_id", c->cid);

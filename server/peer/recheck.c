@@ -150,10 +150,10 @@ static void recheck_admitted(struct nj_client *c, struct nj_auth *now)
 }
 
 /* It was told that nobody asks for credentials, or that somebody does. */
-static void recheck_newcomer(struct nj_client *c, struct nj_auth *now)
+static void recheck_newcomer(struct nj_client *c, const struct nj_serving *now)
 {
-    bool required = nj_auth_required(now);
-    bool silently = required && nj_auth_no_auth_user(now) != NULL;
+    bool required = nj_serving_auth_required(now);
+    bool silently = now->mappers == NULL && nj_auth_no_auth_user(now->auth) != NULL;
     if (c->phase == NJ_PHASE_READY && required && !c->must_auth && !silently) {
         nj_client_denied(c);
         return;
@@ -166,13 +166,16 @@ static void recheck_newcomer(struct nj_client *c, struct nj_auth *now)
 
 static void recheck_credentials(struct nj_client *c, void *arg)
 {
-    struct nj_auth *now = nj_client_serving(c)->auth;
+    const struct nj_serving *now = nj_client_serving(c);
     (void) arg;
-    if (!nj_client_is_open(c) || c->auth_waits) {
-        return; /* whoever waits for a hash is asked again when it comes */
+    if (!nj_client_is_open(c) || c->auth_waits || c->mapping != NULL) {
+        return; /* whoever waits for a hash or a mapper is asked again when the answer comes */
     }
-    if (c->auth != NULL) {
-        recheck_admitted(c, now);
+    if (c->auth != NULL && now->mappers != NULL && c->admitted == NULL &&
+        !nj_auth_required(c->auth)) {
+        nj_client_denied(c); /* nobody was asked about it, and now there is somebody to ask */
+    } else if (c->auth != NULL) {
+        recheck_admitted(c, now->auth);
     } else if (!c->got_connect) {
         recheck_newcomer(c, now);
     }

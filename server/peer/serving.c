@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "auth/auth.h"
+#include "auth/mappers.h"
 #include "base/alloc.h"
 #include "peer/client_tls.h"
 #include "tls/map.h"
@@ -33,7 +34,13 @@ void nj_serving_unref(struct nj_serving **sp)
     }
     nj_map_names_free(&s->map_names); /* points into auth */
     nj_auth_unref(&s->auth);
+    nj_mappers_unref(&s->mappers);
     nj_tls_door_unref(&s->tls);
     nj_dealloc(s->advertise_host);
     nj_dealloc(s);
+}
+
+bool nj_serving_auth_required(const struct nj_serving *s)
+{
+    return s->mappers != NULL || nj_auth_required(s->auth);
 }

@@ -15,6 +15,7 @@
 struct nj_auth;
 struct nj_bcrypt;
 struct nj_map_names;
+struct nj_mappers;
 struct nj_tls_door;
 
 struct nj_limits {
@@ -41,6 +42,7 @@ struct nj_serving {
     struct nj_auth *auth;    /* owned */
     struct nj_map_names *map_names; /* owned; NULL: certificates do not choose the user */
     uint64_t auth_gen;       /* differs whenever `auth` judges differently */
+    struct nj_mappers *mappers; /* a reference; NULL: none are configured */
     struct nj_bcrypt *bcrypt; /* borrowed of the hub; NULL: no hash is configured */
     struct nj_tls_door *tls;  /* a reference; NULL: no tls block */
     bool allow_non_tls;
@@ -52,5 +54,8 @@ struct nj_serving {
 struct nj_serving *nj_serving_new(void);
 struct nj_serving *nj_serving_ref(struct nj_serving *s); /* any thread */
 void nj_serving_unref(struct nj_serving **sp);           /* any thread; sets NULL */
+
+/* Must a client say who it is? */
+bool nj_serving_auth_required(const struct nj_serving *s);
 
 #endif
