@@ -102,6 +102,7 @@ struct nj_options {
     int64_t log_size_limit;      /* refused at start until it is served */
     int log_max_num;
     bool no_system_account;
+    bool auth_proxy_required; /* refused at start until it is served */
     bool proxy_protocol;  /* refused at start until it is served */
     char **feature_flags; /* name, "true" or "false", name ...; sorted by name */
     size_t feature_flags_n; /* strings in it: twice the flags */

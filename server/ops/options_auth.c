@@ -71,7 +71,10 @@ static void read_member(struct nj_option_reader *r, const struct nj_conf_member 
     } else if (nj_key_among(m, callout)) {
         read_callout(r, m);
     } else if (nj_key_is(m, "proxy_required")) {
-        if (nj_reader_bool(r, &m->value, &required) && required) {
+        if (nj_reader_bool(r, &m->value, &required)) {
+            o->auth_proxy_required = required;
+        }
+        if (required) {
             nj_reader_unserved(r, m, "is not served yet; remove it");
         }
     } else {
@@ -87,6 +90,7 @@ static void forget(struct nj_options *o)
     nj_dealloc(o->token);
     o->user = o->pass = o->token = NULL;
     o->auth_timeout_s = 0;
+    o->auth_proxy_required = false;
     nj_user_list_clear(&o->users);
     nj_options_free_mappers(o);
 }

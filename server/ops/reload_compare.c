@@ -474,6 +474,7 @@ static const struct row rows[] = {
     KEEP("NoSystemAccount", BOOL, no_system_account),
     WHO("username", SECRET, user),
     WHO("password", SECRET, pass),
+    KEEP("ProxyRequired", BOOL, auth_proxy_required),
     KEEP("ProxyProtocol", BOOL, proxy_protocol),
     WHO("token", SECRET, token),
     TAKE("ping_interval", DURATION, ping_interval_ns),

@@ -6,6 +6,8 @@
 #include "auth/auth.h"
 #include "auth/user.h"
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "broker/account.h"
 #include "peer/client.h"
@@ -43,9 +45,13 @@ static void gather_open(struct nj_client *c, void *arg)
     }
 }
 
+/* Thousands may go at once: one of them is named in a second. */
 static void send_away(struct nj_client *c)
 {
-    nj_client_log(c, NJ_LVL_ERR, "maximum connections exceeded - Account:%s", c->account->name);
+    if (nj_log_once_allowed("maximum connections exceeded", nj_mono_us() / 1000)) {
+        nj_client_log(c, NJ_LVL_ERR, "maximum connections exceeded - Account:%s",
+                      c->account->name);
+    }
     nj_client_close(c, NJ_CLOSE_MAX_CONNECTIONS);
 }
 
