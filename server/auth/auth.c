@@ -239,9 +239,12 @@ static enum nj_auth_answer check_signature(const struct nj_auth *a, const struct
     uint8_t sig[NJ_NKEY_SIG_LEN];
     if (cred->sig == NULL || cred->sig[0] == '\0') {
         out->why = "Signature missing";
-    } else if (!nj_nkey_decode_sig(cred->sig, sig)) {
+        return NJ_AUTH_DENIED;
+    }
+    enum nj_sig form = nj_nkey_decode_sig(cred->sig, sig);
+    if (form == NJ_SIG_NO_BASE64) {
         out->why = "Signature not valid base64";
-    } else if (a->verify == NULL || cred->nonce == NULL ||
+    } else if (form != NJ_SIG_OK || a->verify == NULL || cred->nonce == NULL ||
                a->verify(u->key, cred->nonce, strlen(cred->nonce), sig) != NJ_OK) {
         out->why = "Signature not verified";
     } else {

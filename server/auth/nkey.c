@@ -74,55 +74,48 @@ bool nj_nkey_is_public(const char *text, char letter)
 static const char plain64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char url64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/* The letters without line ends; false when there are more than a signature has. */
-static bool gather(const char *text, char *out, size_t cap)
+/* How many bytes the text stands for, -1 when it is no base64.  The first 64 are stored; the bits
+ * that are left over at the end do not count. */
+static int64_t decode64(const char *alphabet, bool padded, const char *text,
+                        uint8_t out[NJ_NKEY_SIG_LEN])
 {
+    uint32_t bits = 0;
+    size_t letters = 0;
+    size_t pads = 0;
     size_t n = 0;
     for (; *text != '\0'; text++) {
+        const char *at = strchr(alphabet, *text);
         if (*text == '\r' || *text == '\n') {
             continue;
         }
-        if (n + 1 >= cap) {
-            return false;
+        if (*text == '=' && padded) {
+            pads++;
+            continue;
         }
-        out[n++] = *text;
-    }
-    out[n] = '\0';
-    return true;
-}
-
-/* 86 letters; what the last one has below the 64 bytes does not count. */
-static bool decode64(const char *alphabet, const char *letters, uint8_t out[NJ_NKEY_SIG_LEN])
-{
-    uint32_t bits = 0;
-    unsigned have = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < 86; i++) {
-        const char *at = strchr(alphabet, letters[i]);
-        if (at == NULL) {
-            return false;
+        if (at == NULL || pads > 0) {
+            return -1;
         }
         bits = (bits << 6 | (uint32_t) (at - alphabet)) & 0xFFFF;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            out[n++] = (uint8_t) (bits >> have);
+        letters++;
+        if (letters % 4 != 1) {
+            unsigned left = (unsigned) (letters * 6 % 8);
+            if (n < NJ_NKEY_SIG_LEN) {
+                out[n] = (uint8_t) (bits >> left);
+            }
+            n++;
         }
     }
-    return n == NJ_NKEY_SIG_LEN;
+    size_t want = padded ? (4 - letters % 4) % 4 : 0;
+    return letters % 4 == 1 || pads != want ? -1 : (int64_t) n;
 }
 
-bool nj_nkey_decode_sig(const char *text, uint8_t sig_out[NJ_NKEY_SIG_LEN])
+enum nj_sig nj_nkey_decode_sig(const char *text, uint8_t sig_out[NJ_NKEY_SIG_LEN])
 {
-    char letters[90];
-    if (!gather(text, letters, sizeof(letters))) {
-        return false;
+    int64_t n = decode64(url64, false, text, sig_out);
+    if (n < 0) {
+        n = decode64(plain64, true, text, sig_out);
     }
-    size_t len = strlen(letters);
-    if (len == 86) {
-        return decode64(url64, letters, sig_out);
-    }
-    return len == 88 && strcmp(letters + 86, "==") == 0 && decode64(plain64, letters, sig_out);
+    return n < 0 ? NJ_SIG_NO_BASE64 : n == NJ_NKEY_SIG_LEN ? NJ_SIG_OK : NJ_SIG_NO_SIGNATURE;
 }
 
 void nj_nonce_make(char nonce_out[NJ_NONCE_LEN + 1])

@@ -18,9 +18,11 @@ bool nj_nkey_is_public(const char *text, char letter);
 /* The key itself; false when it is no public nkey of that kind. */
 bool nj_nkey_decode(const char *text, char letter, uint8_t key_out[NJ_NKEY_BYTES]);
 
-/* base64 of URLs without padding, else the ordinary one with it; exactly 64 bytes.  Line ends are
- * passed over, as the reference's decoder does. */
-bool nj_nkey_decode_sig(const char *text, uint8_t sig_out[NJ_NKEY_SIG_LEN]);
+enum nj_sig { NJ_SIG_OK, NJ_SIG_NO_BASE64, NJ_SIG_NO_SIGNATURE /* not 64 bytes */ };
+
+/* base64 of URLs without padding, else the ordinary one with it.  Line ends are passed over, as the
+ * reference's decoder does. */
+enum nj_sig nj_nkey_decode_sig(const char *text, uint8_t sig_out[NJ_NKEY_SIG_LEN]);
 
 /* A new nonce, with its NUL. */
 void nj_nonce_make(char nonce_out[NJ_NONCE_LEN + 1]);

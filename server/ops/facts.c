@@ -274,6 +274,7 @@ static void add_open(struct nj_client *c, void *arg)
     f->lang = dup_or_null(c->lang);
     f->version = dup_or_null(c->version);
     f->authorized_user = dup_or_null(nj_client_authorized_user(c));
+    f->by_nkey = nj_client_is_nkey_user(c);
     f->account = nj_strdup(c->account->name);
     f->name_tag = nj_strdup(c->account->name);
     add_tls_facts(c, col->q, f);
@@ -328,6 +329,7 @@ static void add_closed(void *arg, const struct nj_closed *e)
     f->lang = dup_or_null(e->lang);
     f->version = dup_or_null(e->version);
     f->authorized_user = dup_or_null(e->user);
+    f->by_nkey = e->by_nkey;
     f->account = dup_or_null(e->account);
     if (e->tls_version != 0) {
         f->tls_version = e->tls_version == NJ_TLS_1_3 ? "1.3" : "1.2";

@@ -360,6 +360,7 @@ static void put_conn(struct nj_json *j, const struct job *job, const struct nj_c
     }
     put_subs(j, job, c);
     if (job->o.auth) {
+        nj_json_opt_str(j, "issuer_key", c->by_nkey ? c->account : NULL); /* so says the reference */
         nj_json_opt_str(j, "name_tag", c->name_tag);
     }
     nj_json_end(j);

@@ -145,6 +145,7 @@ struct nj_conn_fact {
     size_t tls_peer_certs_n;
     bool tls_first;
     char *authorized_user; /* always filled when known: user, nkey, "[REDACTED]" for a token */
+    bool by_nkey;          /* authorized_user is an nkey that was let in */
     char *account;         /* always filled when known, "$G" too */
     char *name_tag;        /* the account's tag or name; NULL for closed connections */
     struct nj_sub_fact *subs;

@@ -157,6 +157,7 @@ void nj_client_denied(struct nj_client *c); /* log it, say it, close */
 bool nj_client_admit_silently(struct nj_client *c);
 
 /* client_perms.c */
+bool nj_client_is_nkey_user(const struct nj_client *c); /* it was let in as one */
 /* It is this user now, with that user's permissions; NULL: nobody in particular.  References are
  * taken; what it was before is let go. */
 void nj_client_set_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user);

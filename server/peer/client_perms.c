@@ -21,6 +21,11 @@ static struct nj_slot *slot_of(struct nj_client *c)
     return nj_slot_at(c->conn.worker, c->conn.slot);
 }
 
+bool nj_client_is_nkey_user(const struct nj_client *c)
+{
+    return c->admitted != NULL && c->admitted->nkey != NULL;
+}
+
 void nj_client_hide_filter(struct nj_client *c)
 {
     nj_filter_hide(slot_of(c), &c->filter);

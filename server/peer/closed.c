@@ -96,7 +96,8 @@ static void fill(struct nj_closed *e, struct nj_client *c)
                              .subs = c->subs_at_close,
                              .tls_version = c->tls_version,
                              .tls_suite = c->tls_suite,
-                             .tls_first = c->tls_first };
+                             .tls_first = c->tls_first,
+                             .by_nkey = nj_client_is_nkey_user(c) };
     e->last_ns = e->stop_ns - (now_us - c->last_us) * 1000;
 }
 

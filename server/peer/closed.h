@@ -4,6 +4,7 @@
  */
 #ifndef NJ_PEER_CLOSED_H
 #define NJ_PEER_CLOSED_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct nj_closed {
     uint64_t pending;
     uint16_t tls_version, tls_suite; /* 0: plain */
     int tls_first;
+    bool by_nkey;
 };
 
 struct nj_closed_ring *nj_closed_ring_new(size_t most);

@@ -32,7 +32,8 @@ def test_the_nonce_is_signed_and_the_client_is_in(keyed):
 
     w.connect(nkey=KEY.public, sig=KEY.sig(w.info["nonce"]), name="frog").ping()
 
-    assert keyed.conn(w.cid, extra="&auth=1")["authorized_user"] == KEY.public
+    entry = keyed.conn(w.cid, extra="&auth=1")
+    assert (entry["authorized_user"], entry["issuer_key"]) == (KEY.public, "$G")
     w.close()
     keyed.wait_log(r'cid:%d - "frog" - "\$G/nkey:%s" - Client connection closed' % (w.cid, KEY.public))
 
