@@ -352,6 +352,7 @@ static int build_contexts(struct build *b)
         .settings = &settings,
         .material = &b->material,
         .ticket_period_us = b->setup->tickets ? ticket_period_us(b->args->block) : 0,
+        .staples = b->args->staples,
     };
     int rc = nj_tls_contexts_new(&args, &b->setup->contexts, &bad, b->err);
     if (rc < 0 && is_about_the_pair(b->err)) {
@@ -505,4 +506,19 @@ int nj_tls_setup_allows(const struct nj_tls_setup *setup, const struct nj_tls_in
         return refuse_choice(err, NJ_CLASS_NO_GROUP, NJ_ALERT_HANDSHAKE_FAILURE, text);
     }
     return NJ_OK;
+}
+
+int nj_tls_setup_staple(struct nj_tls_setup *setup, struct nj_span response, struct nj_error *err)
+{
+    return nj_tls_contexts_staple(setup->contexts, response, err);
+}
+
+const struct nj_tls_material *nj_tls_setup_material(const struct nj_tls_setup *setup)
+{
+    return nj_tls_contexts_material(setup->contexts);
+}
+
+void nj_tls_setup_forget(struct nj_tls_setup *setup)
+{
+    nj_tls_contexts_forget(setup->contexts);
 }

@@ -19,6 +19,7 @@
 struct nj_hello;
 struct nj_tls_block;
 struct nj_tls_contexts;
+struct nj_tls_material;
 
 /* Something a person should know although it works.  `level` is NJ_LOG_DEBUG or NJ_LOG_WARN. */
 typedef void (*nj_tls_note_fn)(uint32_t level, const char *text);
@@ -47,6 +48,7 @@ struct nj_tls_setup_args {
     const char *label;         /* for messages: "client tls block"; may be NULL */
     int64_t (*now_s)(void);    /* the clock that certificates are judged with */
     nj_tls_note_fn note;       /* NULL (under -t): nobody listens */
+    bool staples; /* OCSP responses may come: the first certificate's key stays in memory */
 };
 
 /*
@@ -71,6 +73,14 @@ void nj_tls_setup_unref(struct nj_tls_setup **setupp);             /* any thread
  */
 int nj_tls_setup_allows(const struct nj_tls_setup *setup, const struct nj_tls_info *info,
                         struct nj_error *err);
+
+/* With `staples`: send this OCSP response with the first certificate from now on.  One thread at a
+ * time; handshakes may go on. */
+int nj_tls_setup_staple(struct nj_tls_setup *setup, struct nj_span response, struct nj_error *err);
+/* With `staples`: there will be none, wipe the keys. */
+void nj_tls_setup_forget(struct nj_tls_setup *setup);
+/* With `staples`: what the block's files hold. */
+const struct nj_tls_material *nj_tls_setup_material(const struct nj_tls_setup *setup);
 
 /* Any thread.  The context for a ClientHello (NULL: what came was none), counted for the caller:
  * the certificate is chosen by name and key (choose.h). */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "tls/choose.h"
@@ -27,12 +28,13 @@ struct nj_tls_contexts {
     struct nj_tls_contexts *next;
     int64_t due_us;
     bool changed; /* there is a secret before this one */
+    struct nj_buf staple; /* sent with the first certificate; empty: none */
     uint8_t secret[2][NJ_TLS_TICKET_SECRET_LEN];
     pthread_mutex_t mu;
     struct nj_tls_ctx **ctx; /* under mu: the pointers */
 };
 
-/* All contexts with tickets.  Taken before any `mu`, and by no handshake. */
+/* All contexts with tickets; and whoever builds anew.  Taken before any `mu`, and by no handshake. */
 static pthread_mutex_t list_mu = PTHREAD_MUTEX_INITIALIZER;
 static struct nj_tls_contexts *list; /* under list_mu */
 
@@ -52,6 +54,9 @@ static int build_one(struct nj_tls_contexts *c, size_t at, struct nj_tls_ctx **c
         identity.label = pair->label;
         settings.identities = identities;
         settings.identities_n = 1;
+    }
+    if (at == 0) {
+        settings.staple = (struct nj_span){ (const uint8_t *) c->staple.ptr, c->staple.len };
     }
     settings.anchors = c->material.anchors;
     settings.anchors_n = c->material.anchors_n;
@@ -133,6 +138,7 @@ int nj_tls_contexts_new(const struct nj_tls_contexts_args *args,
 {
     struct nj_tls_contexts *c = nj_zalloc(sizeof(*c));
     (void) pthread_mutex_init(&c->mu, NULL);
+    nj_buf_init(&c->staple, SIZE_MAX);
     c->provider = args->provider;
     c->settings = *args->settings;
     c->material = *args->material;
@@ -154,7 +160,7 @@ int nj_tls_contexts_new(const struct nj_tls_contexts_args *args,
     }
     if (c->period_us > 0) {
         enlist(c);
-    } else {
+    } else if (!args->staples) {
         nj_tls_material_fini(&c->material); /* the keys are wiped here */
     }
     *contexts_out = c;
@@ -177,6 +183,7 @@ void nj_tls_contexts_free(struct nj_tls_contexts **cp)
     }
     nj_dealloc(c->leaves);
     nj_tls_material_fini(&c->material);
+    nj_buf_free(&c->staple);
     nj_wipe(c->secret, sizeof(c->secret));
     (void) pthread_mutex_destroy(&c->mu);
     nj_dealloc(c);
@@ -262,4 +269,42 @@ int64_t nj_tls_tickets_tick(int64_t now_us, void (*note)(uint32_t level, const c
     }
     nj_unlock(&list_mu);
     return wait_us;
+}
+
+/* ---- the staple -------------------------------------------------------------------------------- */
+
+int nj_tls_contexts_staple(struct nj_tls_contexts *c, struct nj_span response,
+                           struct nj_error *err)
+{
+    struct nj_tls_ctx *ctx = NULL;
+    nj_lock(&list_mu);
+    struct nj_buf former = c->staple;
+    nj_buf_init(&c->staple, SIZE_MAX);
+    (void) nj_buf_append(&c->staple, response.ptr, response.len);
+    int rc = build_one(c, 0, &ctx, err);
+    if (rc < 0) {
+        nj_buf_free(&c->staple);
+        c->staple = former;
+    } else {
+        nj_lock(&c->mu);
+        struct nj_tls_ctx *old = c->ctx[0];
+        c->ctx[0] = ctx;
+        nj_unlock(&c->mu);
+        c->provider->ctx_unref(old);
+        nj_buf_free(&former);
+    }
+    nj_unlock(&list_mu);
+    return rc;
+}
+
+const struct nj_tls_material *nj_tls_contexts_material(const struct nj_tls_contexts *c)
+{
+    return &c->material;
+}
+
+void nj_tls_contexts_forget(struct nj_tls_contexts *c)
+{
+    if (c->period_us == 0) { /* else tickets go on to need them */
+        nj_tls_material_fini(&c->material);
+    }
 }

@@ -23,6 +23,7 @@ struct nj_tls_contexts_args {
     const struct nj_tls_settings *settings;
     struct nj_tls_material *material; /* taken over, also on failure; zeroed */
     int64_t ticket_period_us; /* a new ticket secret so often; 0: no tickets */
+    bool staples; /* keep the first pair with its key: nj_tls_contexts_staple() will want it */
 };
 
 /*
@@ -33,6 +34,19 @@ int nj_tls_contexts_new(const struct nj_tls_contexts_args *args,
                         struct nj_tls_contexts **contexts_out, size_t *bad_out,
                         struct nj_error *err);
 void nj_tls_contexts_free(struct nj_tls_contexts **cp);
+
+/*
+ * Send this OCSP response (DER) with the first certificate from now on; sessions that are under
+ * way keep what they have.  Needs `staples`.  One thread at a time; handshakes may go on.
+ */
+int nj_tls_contexts_staple(struct nj_tls_contexts *c, struct nj_span response,
+                           struct nj_error *err);
+
+/* Nobody will: the key is wiped now, unless tickets need it. */
+void nj_tls_contexts_forget(struct nj_tls_contexts *c);
+
+/* What the contexts were made from; with `staples` alone, and as long as the contexts live. */
+const struct nj_tls_material *nj_tls_contexts_material(const struct nj_tls_contexts *c);
 
 /*
  * Any thread.  The context for this hello (NULL: none that could be read came), counted for the
