@@ -37,6 +37,7 @@ struct nj_control {
     uv_timer_t timer;
     uv_timer_t trim;
     uv_timer_t tickets;   /* their secrets change */
+    uv_async_t stop;      /* from other threads */
     uv_timer_t throttled; /* says how many handshakes were refused */
     enum phase phase;
     bool monitor_closed;
@@ -68,6 +69,7 @@ static void close_handles(struct nj_control *c)
     uv_close((uv_handle_t *) &c->trim, NULL);
     uv_close((uv_handle_t *) &c->throttled, NULL);
     uv_close((uv_handle_t *) &c->tickets, NULL);
+    uv_close((uv_handle_t *) &c->stop, NULL);
     nj_facts_close(c->c.facts);
 }
 
@@ -315,6 +317,11 @@ static void on_throttled_tick(uv_timer_t *t)
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
+static void on_stop(uv_async_t *a)
+{
+    begin_stop(a->data);
+}
+
 struct nj_control *nj_control_new(const struct nj_control_config *config)
 {
     struct nj_control *c = nj_zalloc(sizeof(*c));
@@ -327,6 +334,8 @@ struct nj_control *nj_control_new(const struct nj_control_config *config)
     (void) uv_timer_start(&c->trim, on_trim_tick, NJ_TRIM_EVERY_MS, NJ_TRIM_EVERY_MS);
     (void) uv_timer_init(config->loop, &c->tickets);
     on_tickets_tick(&c->tickets);
+    (void) uv_async_init(config->loop, &c->stop, on_stop);
+    c->stop.data = c;
     (void) uv_timer_init(config->loop, &c->throttled);
     c->throttled.data = c;
     if (config->hub->tls_rate.limit > 0) {
@@ -344,6 +353,11 @@ struct nj_control *nj_control_new(const struct nj_control_config *config)
 void nj_control_run(struct nj_control *c)
 {
     (void) uv_run(c->c.loop, UV_RUN_DEFAULT);
+}
+
+void nj_control_stop(struct nj_control *c)
+{
+    (void) uv_async_send(&c->stop);
 }
 
 void nj_control_free(struct nj_control **cp)

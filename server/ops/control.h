@@ -30,6 +30,8 @@ struct nj_control *nj_control_new(const struct nj_control_config *config);
 
 /* Run the loop until the server has stopped: clients gone, monitor closed. */
 void nj_control_run(struct nj_control *c);
+/* Any thread, while the control lives: stop the server as a signal would. */
+void nj_control_stop(struct nj_control *c);
 void nj_control_free(struct nj_control **cp);
 
 #endif

@@ -142,7 +142,8 @@ static const char tls_tail[] =
     "\nWhat is on offer depends on the plug-in and the library it finds: what that lacks is left\n"
     "out with a warning. cipher_suites limits TLS 1.2 only; the suites of TLS 1.3 are all on.\n"
     "\n"
-    "OCSP (ocsp, ocsp_peer, ocsp_cache) passes the check of a file and is not served yet.\n"
+    "A certificate that says must-staple comes with an OCSP response, others with ocsp { mode:\n"
+    "always }. ocsp_peer and ocsp_cache pass the check of a file and are not served yet.\n"
     "\n";
 
 const char *nj_program_name(const char *argv0)

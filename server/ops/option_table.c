@@ -146,8 +146,8 @@ static const struct nj_option table[] = {
     { "trusted", { "trusted_keys" }, NJ_OPTION_OTHER, NJ_RELOAD_NO, NULL, "operator keys",
       "keys that sign accounts", NOWHERE, nj_set_trusted,
       "is not served yet; use authorization with a user or a token" },
-    { "ocsp", NO_ALIAS, NJ_OPTION_OTHER, NJ_RELOAD_YES, NULL, "boolean or map", "OCSP stapling",
-      NOWHERE, nj_set_ocsp, "stapling is not served yet; remove it or set it to false" },
+    { "ocsp", NO_ALIAS, NJ_OPTION_OTHER, NJ_RELOAD_YES, NULL, "boolean or map",
+      "OCSP responses sent with the certificate", NOWHERE, nj_set_ocsp, NULL },
     { "ocsp_cache", NO_ALIAS, NJ_OPTION_OTHER, NJ_RELOAD_YES, NULL, "boolean or map",
       "where OCSP answers about peers are kept; without effect", NOWHERE, nj_set_ocsp_cache, NULL },
 
@@ -193,7 +193,7 @@ static const struct nj_option table[] = {
     { "jetstream", NO_ALIAS, NJ_OPTION_OTHER, NJ_RELOAD_NO, NULL, "boolean, string or map",
       "persistence; not part of this server", NOWHERE, nj_set_jetstream, NULL },
     { "store_dir", { "storedir" }, NJ_OPTION_STRING, NJ_RELOAD_NO, NULL, "path",
-      "where persistence would be; without effect", NOWHERE, nj_set_known_string, NULL },
+      "where OCSP responses are kept; there is no other persistence", AT(store_dir), NULL, NULL },
     { "default_js_domain", NO_ALIAS, NJ_OPTION_OTHER, NJ_RELOAD_NO, NULL, "map",
       "domains of accounts; without effect", NOWHERE, nj_set_js_domain, NULL },
 

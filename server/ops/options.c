@@ -71,6 +71,8 @@ void nj_options_free(struct nj_options *o)
     nj_dealloc(o->log_file);
     nj_dealloc(o->http_host);
     nj_dealloc(o->http_base_path);
+    nj_texts_free(&o->ocsp_urls, &o->ocsp_urls_n);
+    nj_dealloc(o->store_dir);
     nj_tls_block_free(&o->tls);
     nj_dealloc(o->tls_provider);
     nj_dealloc(o->require_fips_at);

@@ -90,6 +90,10 @@ struct nj_options {
     /* tls */
     struct nj_tls_block tls;
     bool allow_non_tls;
+    int ocsp_mode;      /* enum nj_ocsp_mode */
+    char **ocsp_urls;   /* responders, in place of the certificate's own */
+    size_t ocsp_urls_n;
+    char *store_dir; /* NULL: nothing is kept on disk */
     char *tls_provider; /* "gnutls", else "wolfssl", when NULL */
     char **plugin_dirs; /* in order, the built-in directory not included */
     size_t plugin_dirs_n;

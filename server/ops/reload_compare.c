@@ -433,6 +433,17 @@ static int compare_first(struct compare *c)
     return NJ_OK;
 }
 
+static int compare_ocsp(struct compare *c)
+{
+    const struct row urls = { .kind = TEXTS,
+                              .at = offsetof(struct nj_options, ocsp_urls),
+                              .count_at = offsetof(struct nj_options, ocsp_urls_n) };
+    if (c->now->ocsp_mode != c->next->ocsp_mode || !same_texts(c, &urls)) {
+        add_text(c, "Reloaded: OCSP");
+    }
+    return NJ_OK;
+}
+
 static int compare_write_timeout(struct compare *c)
 {
     static const char *const words[] = { "", "retry" };
@@ -513,6 +524,7 @@ static const struct row rows[] = {
     TAKE("reconnect_error_reports", INT, reconnect_error_reports),
     { NULL, "Reloaded: tags", TEXTS, LIST(server_tags) },
     { NULL, "Reloaded: metadata", MAP, LIST(server_metadata) },
+    LOOK(compare_ocsp),
     { "FeatureFlags", NULL, MAP, LIST(feature_flags) },
     /* natterjack's own, by the names that they have in the file */
     KEEP("workers", INT, workers),

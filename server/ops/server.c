@@ -12,6 +12,7 @@
 #include "auth/bcrypt.h"
 #include "auth/mappers.h"
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
@@ -28,6 +29,7 @@
 #include "ops/reload.h"
 #include "ops/server_id.h"
 #include "ops/server_mappers.h"
+#include "ops/stapling.h"
 #include "ops/startlog.h"
 #include "peer/client.h"
 #include "peer/client_tls.h"
@@ -50,6 +52,7 @@ struct server {
     struct nj_control *control;
     struct nj_reload *reload;
     struct nj_ports ports;
+    struct nj_stapling *stapling;
     uv_loop_t loop;
     int64_t start_ns;
 };
@@ -95,15 +98,18 @@ static void note(uint32_t level, const char *text)
     nj_log(level == NJ_LOG_WARN ? NJ_LVL_WRN : NJ_LVL_DBG, "%s", text);
 }
 
+enum staples { NO_STAPLES, MAY_STAPLE };
+
 static int make_setup(const struct nj_tls_block *block, const char *tls_provider,
-                      struct nj_registry *reg, nj_tls_note_fn note_fn,
+                      struct nj_registry *reg, nj_tls_note_fn note_fn, enum staples staples,
                       struct nj_tls_setup **setup_out, struct nj_error *err)
 {
     struct nj_tls_setup_args args = { .block = block,
                                       .role = NJ_TLS_ROLE_ACCEPT,
                                       .label = "client tls block",
                                       .now_s = now_s,
-                                      .note = note_fn };
+                                      .note = note_fn,
+                                      .staples = staples == MAY_STAPLE };
     const char *name = block->provider != NULL ? block->provider : tls_provider;
     int rc = nj_registry_tls(reg, name, &args.provider, err);
     if (rc != NJ_OK) {
@@ -147,7 +153,7 @@ static int make_door(const struct nj_options *o, struct nj_registry *reg,
     if (!o->tls.present) {
         return NJ_OK;
     }
-    int rc = make_setup(&o->tls, o->tls_provider, reg, note, &setup, err);
+    int rc = make_setup(&o->tls, o->tls_provider, reg, note, MAY_STAPLE, &setup, err);
     if (rc != NJ_OK) {
         return rc;
     }
@@ -164,7 +170,7 @@ int nj_server_check_block(const struct nj_tls_block *block, const char *tls_prov
                           struct nj_registry *reg, struct nj_error *err)
 {
     struct nj_tls_setup *setup = NULL;
-    int rc = make_setup(block, tls_provider, reg, NULL, &setup, err);
+    int rc = make_setup(block, tls_provider, reg, NULL, NO_STAPLES, &setup, err);
     nj_tls_setup_unref(&setup);
     return rc;
 }
@@ -329,7 +335,9 @@ static int make_monitor_setup(const struct server *s, const struct nj_options *o
     block.verify = false;
     block.verify_and_map = false;
     block.pinned_n = 0;
-    return make_setup(&block, o->tls_provider, s->reg, NULL, setup_out, err);
+    int rc = make_setup(&block, o->tls_provider, s->reg, NULL,
+                        nj_stapling_is_on(s->stapling) ? MAY_STAPLE : NO_STAPLES, setup_out, err);
+    return rc == NJ_OK ? nj_stapling_also(s->stapling, *setup_out, err) : rc;
 }
 
 static int open_monitor_port(struct server *s, struct nj_monitor_config *config,
@@ -455,6 +463,26 @@ static void log_begin(const struct server *s)
     nj_startlog_begin(s->o, &lines);
 }
 
+/* On the thread that renews OCSP responses. */
+static void certificate_revoked(void *user)
+{
+    struct server *s = user;
+    nj_control_stop(s->control);
+}
+
+static int begin_stapling(struct server *s)
+{
+    struct nj_buf why;
+    nj_buf_init(&why, SIZE_MAX);
+    s->stapling = nj_stapling_new(s->reg, certificate_revoked, s);
+    int rc = nj_stapling_begin(s->stapling, s->o, s->hub.serving, &why);
+    if (rc != NJ_OK) {
+        nj_log(NJ_LVL_FTL, "%s", why.ptr);
+    }
+    nj_buf_free(&why);
+    return rc == NJ_OK ? 0 : 1;
+}
+
 static int prepare(struct server *s)
 {
     struct nj_error err = NJ_ERROR_INIT;
@@ -468,6 +496,9 @@ static int prepare(struct server *s)
     }
     if (nj_server_build_serving(s->o, s->reg, &s->hub.serving, &err) != NJ_OK) {
         return fatal("", &err);
+    }
+    if (begin_stapling(s) != 0) {
+        return 1;
     }
     if (s->o->tls.present) {
         warn_of_slow_aes(s->o, s->reg);
@@ -547,6 +578,7 @@ static void make_reload(struct server *s)
                                        .installed = reloaded,
                                        .move_ports_file = move_ports };
     s->reload = nj_reload_new(&config);
+    nj_stapling_add_hook(s->stapling, s->reload);
     if (s->monitor != NULL && s->o->https_port != 0) {
         nj_reload_add_hook(s->reload, &monitor);
     }
@@ -567,7 +599,9 @@ static void serve(struct server *s)
     nj_facts_set_listening(s->facts, s->hub.port, 1);
     nj_startlog_ready();
     write_ports(s);
+    nj_stapling_start(s->stapling);
     nj_control_run(s->control);
+    nj_stapling_free(&s->stapling);
     nj_control_free(&s->control);
 }
 
@@ -606,6 +640,7 @@ int nj_server_run(const struct nj_options *o, const struct nj_options_source *ag
     } else {
         give_up(s);
     }
+    nj_stapling_free(&s->stapling);
     nj_bcrypt_stop(&s->hub.bcrypt);
     nj_workers_join(&s->hub.workers);
     nj_reload_free(&s->reload);

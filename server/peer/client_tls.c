@@ -74,7 +74,7 @@ int64_t nj_tls_door_timeout_us(const struct nj_tls_door *d)
     return d->c.timeout_us;
 }
 
-const struct nj_tls_setup *nj_tls_door_setup(const struct nj_tls_door *d)
+struct nj_tls_setup *nj_tls_door_setup(const struct nj_tls_door *d)
 {
     return d->c.setup;
 }

@@ -32,6 +32,6 @@ void nj_tls_door_unref(struct nj_tls_door **dp);            /* any thread; sets 
 enum nj_first nj_tls_door_first(const struct nj_tls_door *d);
 bool nj_tls_door_verifies(const struct nj_tls_door *d);
 int64_t nj_tls_door_timeout_us(const struct nj_tls_door *d);
-const struct nj_tls_setup *nj_tls_door_setup(const struct nj_tls_door *d);
+struct nj_tls_setup *nj_tls_door_setup(const struct nj_tls_door *d);
 
 #endif

@@ -7,6 +7,7 @@
  */
 #ifndef NJ_TLS_CONTEXTS_H
 #define NJ_TLS_CONTEXTS_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

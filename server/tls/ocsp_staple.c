@@ -46,7 +46,7 @@ struct nj_staple {
     int cancel_fd;
     /* of the start, then of the thread */
     struct nj_ocsp_answer answer;
-    struct nj_buf raw; /* the response that is in place */
+    struct nj_buf raw; /* the response that is in place; of `former` too: under mu */
     pthread_t thread;
     bool started;
     pthread_mutex_t mu;
@@ -171,8 +171,11 @@ static int put_in_place(struct nj_staple *s, const struct nj_buf *raw, struct nj
         (void) nj_buf_puts(why, err.text);
         return rc;
     }
+    nj_lock(&s->mu);
     nj_buf_clear(&s->raw);
-    return nj_buf_append(&s->raw, raw->ptr, raw->len);
+    rc = nj_buf_append(&s->raw, raw->ptr, raw->len);
+    nj_unlock(&s->mu);
+    return rc;
 }
 
 /* Ask the responders; a good answer is kept and put in place. */
@@ -194,31 +197,57 @@ static int refresh(struct nj_staple *s, struct nj_buf *why)
     return rc;
 }
 
-/* The answer of an earlier run, when it is still of now. */
-static int recall(struct nj_staple *s)
+/* Bytes of an earlier question, when they are still of now. */
+static int reuse(struct nj_staple *s, const struct nj_buf *raw)
 {
     struct nj_ocsp_ask ask = question(s);
     struct nj_ocsp_answer answer;
-    struct nj_buf raw, why;
-    nj_buf_init(&raw, NJ_OCSP_MAX_LEN);
+    struct nj_buf why;
     nj_buf_init(&why, SIZE_MAX);
-    read_file(s, &raw);
-    struct nj_span bytes = { (const uint8_t *) raw.ptr, raw.len };
-    int rc = raw.len > 0 ? nj_ocsp_judge(&ask, bytes, &answer, NULL) : NJ_E_NOT_FOUND;
+    struct nj_span bytes = { (const uint8_t *) raw->ptr, raw->len };
+    int rc = raw->len > 0 ? nj_ocsp_judge(&ask, bytes, &answer, NULL) : NJ_E_NOT_FOUND;
     if (rc == NJ_OK) {
-        rc = put_in_place(s, &raw, &why);
+        rc = put_in_place(s, raw, &why);
     }
     if (rc == NJ_OK) {
         s->answer = answer;
     }
-    nj_buf_free(&raw);
     nj_buf_free(&why);
     return rc;
+}
+
+/* The answer of an earlier run. */
+static int recall(struct nj_staple *s)
+{
+    struct nj_buf raw;
+    nj_buf_init(&raw, NJ_OCSP_MAX_LEN);
+    read_file(s, &raw);
+    int rc = reuse(s, &raw);
+    nj_buf_free(&raw);
+    return rc;
+}
+
+void nj_staple_follow(struct nj_staple *s, struct nj_staple *former)
+{
+    struct nj_buf raw;
+    nj_buf_init(&raw, NJ_OCSP_MAX_LEN);
+    if (former != NULL) {
+        nj_lock(&former->mu);
+        (void) nj_buf_append(&raw, former->raw.ptr, former->raw.len);
+        nj_unlock(&former->mu);
+    }
+    if (reuse(s, &raw) != NJ_OK) { /* it may be about another certificate */
+        (void) recall(s);
+    }
+    nj_buf_free(&raw);
 }
 
 int nj_staple_also(struct nj_staple *s, struct nj_tls_setup *setup, struct nj_error *err)
 {
     s->also = nj_tls_setup_ref(setup);
+    if (s->raw.len == 0) {
+        return NJ_OK;
+    }
     return nj_tls_setup_staple(setup, (struct nj_span){ (const uint8_t *) s->raw.ptr, s->raw.len },
                                err);
 }
@@ -286,7 +315,9 @@ static int64_t ask_again(struct nj_staple *s)
     struct nj_buf why;
     nj_buf_init(&why, SIZE_MAX);
     int rc = refresh(s, &why);
-    int64_t delay_ns = nj_staple_delay_ns(s->answer.next_update_s, nj_wall_ns());
+    int64_t delay_ns = s->raw.len > 0
+                           ? nj_staple_delay_ns(s->answer.next_update_s, nj_wall_ns())
+                           : AGAIN_NS;
     if (rc == NJ_OK) {
         delay_ns = report(s, "Received", "");
     } else {
@@ -332,7 +363,7 @@ static void *run(void *arg)
     if (NJ_TLS_HAS(p, thread_attach)) {
         p->thread_attach();
     }
-    int64_t delay_ns = report(s, "Found", "at ");
+    int64_t delay_ns = s->raw.len > 0 ? report(s, "Found", "at ") : ask_again(s);
     while (delay_ns >= 0 && sleep_for(s, delay_ns)) {
         delay_ns = ask_again(s);
     }

@@ -28,7 +28,7 @@ struct nj_staple;
 struct nj_tls_block;
 struct nj_tls_setup;
 
-enum nj_ocsp_mode { NJ_OCSP_AUTO = 0, NJ_OCSP_ALWAYS, NJ_OCSP_MUST, NJ_OCSP_NEVER };
+enum nj_ocsp_mode { NJ_OCSP_UNSET = 0, /* as AUTO */ NJ_OCSP_AUTO, NJ_OCSP_ALWAYS, NJ_OCSP_MUST, NJ_OCSP_NEVER };
 
 struct nj_staple_config {
     enum nj_ocsp_mode mode;
@@ -57,6 +57,13 @@ int nj_staple_new(const struct nj_staple_config *config, struct nj_staple **stap
  *   found existing OCSP status for certificate at 's.pem': revoked
  */
 int nj_staple_first(struct nj_staple *s, struct nj_buf *why);
+
+/*
+ * In place of nj_staple_first() when there is no time to wait: take over what `former` (NULL: none)
+ * sends for the same certificate and issuer, else what lies in store_dir.  Without either, the
+ * thread asks at once.
+ */
+void nj_staple_follow(struct nj_staple *s, struct nj_staple *former);
 
 /* Let another setup send the same responses: made with `staples` of the same block.  Before
  * nj_staple_start(); takes a reference. */

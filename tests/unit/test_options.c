@@ -11,6 +11,7 @@
 #include "ops/option_table.h"
 #include "ops/options.h"
 #include "tls/fips.h"
+#include "tls/ocsp_staple.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -510,7 +511,6 @@ static const struct {
     { "proxy_protocol: true", "a.conf:1:0: \"proxy_protocol\" " },
     { "log_size_limit: 1k", "a.conf:1:0: \"log_size_limit\" " },
     { "max_memory: 1g", "a.conf:1:0: \"max_memory\" " },
-    { "ocsp: true", "a.conf:1:0: \"ocsp\" " },
     { "jetstream: enabled", "JetStream is configured but not supported by this server" },
     { "mqtt { port: 1883 }", "MQTT is configured but not supported by this server" },
 };
@@ -530,6 +530,7 @@ static const char *const harmless[] = {
     "jetstream: disabled",
     "jetstream { enabled: false }",
     "store_dir: x",
+    "ocsp { mode: always, urls: [\"http://a\"] }",
     "mqtt { host: h }",
     "websocket {}",
     "leafnodes { port: 0 }",
@@ -560,6 +561,32 @@ START_TEST(ignore_unsupported_turns_refusals_into_warnings)
 
     ck_assert_uint_eq(o.unserved_n, 0);
     ck_assert_uint_eq(o.ignored_n, 1);
+}
+END_TEST
+
+/* ---- ocsp ----------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *text;
+    enum nj_ocsp_mode mode;
+    size_t urls_n;
+} ocsp_rows[] = {
+    { "debug: true", NJ_OCSP_UNSET, 0 },
+    { "ocsp: true", NJ_OCSP_AUTO, 0 },
+    { "ocsp: false", NJ_OCSP_NEVER, 0 },
+    { "ocsp { mode: Always, url: \"http://a/\" }", NJ_OCSP_ALWAYS, 1 },
+    { "ocsp { mode: must, urls: [\"http://a/\", \"http://b/\"] }", NJ_OCSP_MUST, 2 },
+    { "ocsp { mode: never }", NJ_OCSP_NEVER, 0 },
+    { "ocsp { mode: always, url: \"http://a/\" }\nocsp: true", NJ_OCSP_AUTO, 0 },
+};
+
+START_TEST(ocsp_says_mode_and_responders)
+{
+    load_good(ocsp_rows[_i].text);
+
+    ck_assert_int_eq(o.ocsp_mode, ocsp_rows[_i].mode);
+    ck_assert_uint_eq(o.ocsp_urls_n, ocsp_rows[_i].urls_n);
+    ck_assert(o.ocsp_urls_n == 0 || strcmp(o.ocsp_urls[0], "http://a/") == 0);
 }
 END_TEST
 
@@ -670,6 +697,9 @@ int main(void)
                         COUNT(unserved));
     tcase_add_loop_test(tc, what_asks_for_nothing_is_served, 0, COUNT(harmless));
     tcase_add_test(tc, ignore_unsupported_turns_refusals_into_warnings);
+
+    tc = case_new(s, "ocsp");
+    tcase_add_loop_test(tc, ocsp_says_mode_and_responders, 0, COUNT(ocsp_rows));
 
     tc = case_new(s, "hooks");
     tcase_add_test(tc, what_loading_says_stands_at_the_block);
