@@ -4,13 +4,7 @@
 
 #include "base/version.h"
 
-/* A row is the flags and their text; no text makes it a heading, both empty a blank line. */
-struct help_row {
-    const char *flags;
-    const char *text;
-};
-
-static const struct help_row help[] = {
+static const struct nj_help_row help[] = {
     { "Server Options:", NULL },
     { "-a, --addr, --net <host>", "Address to listen on (default: 0.0.0.0)" },
     { "-p, --port <port>", "Port for clients, -1 for any free one (default: 4222)" },
@@ -156,11 +150,16 @@ const char *nj_program_name(const char *argv0)
     return NJ_PROGRAM;
 }
 
+const struct nj_help_row *nj_help_row(size_t i)
+{
+    return i < sizeof(help) / sizeof(help[0]) ? &help[i] : NULL;
+}
+
 void nj_help_print(FILE *out, const char *program)
 {
     (void) fprintf(out, "\nUsage: %s [options]\n\n", program);
     for (size_t i = 0; i < sizeof(help) / sizeof(help[0]); i++) {
-        const struct help_row *r = &help[i];
+        const struct nj_help_row *r = &help[i];
         if (r->text == NULL) {
             (void) fprintf(out, "%s\n", r->flags);
         } else if (r->text[0] == '\0') {

@@ -1,6 +1,7 @@
 /* help.h: what --help, --help_tls and --version print. */
 #ifndef NJ_OPS_HELP_H
 #define NJ_OPS_HELP_H
+#include <stddef.h>
 #include <stdio.h>
 
 /*
@@ -10,6 +11,14 @@
 const char *nj_program_name(const char *argv0);
 
 void nj_help_print(FILE *out, const char *program);
+
+/* A line of --help, in order, NULL behind the last.  Flags and their text; no text makes it a
+ * heading, both empty a blank line, an empty text a line that goes on in the next. */
+struct nj_help_row {
+    const char *flags;
+    const char *text;
+};
+const struct nj_help_row *nj_help_row(size_t i);
 void nj_help_tls_print(FILE *out);
 
 /*
