@@ -326,3 +326,13 @@ def test_rate_limit_does_not_count_plain_clients(server, certs):
         w.connect().ping()
     assert try_in(s, tls_context())
     assert not try_in(s, tls_context())
+
+
+@pytest.mark.one_worker
+def test_rate_limit_below_zero_is_none(server, certs):
+    pair = certs.server_ecdsa
+    s = server(conf="tls { cert_file: '%s', key_file: '%s', connection_rate_limit: -1 }\n"
+               % (pair.cert, pair.key))
+
+    for _ in range(5):
+        assert try_in(s, tls_context())

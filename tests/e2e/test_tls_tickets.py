@@ -1,4 +1,5 @@
 """Session tickets: how long they are good, and what happens when their secret changes."""
+import signal
 import ssl
 
 import pytest
@@ -109,3 +110,61 @@ def test_bad_rotation_is_refused(run, tmp_path, value, text):
 
     assert p.returncode == 1
     assert "t.conf:2:2: " + text + "\n" in p.stderr
+
+
+@quick
+@pytest.mark.one_worker
+def test_reload_means_a_new_secret(ticket_server):
+    """Even one that changes nothing; who is in stays in."""
+    s = ticket_server()
+    ctx = tls_context(V13)
+    w = talk(s, ctx)
+    session = w.tls.session
+    mark = s.log_size()
+
+    s.signal(signal.SIGHUP)
+    s.wait_log("Reloaded server configuration", mark)
+
+    assert not talk(s, ctx, session).tls.session_reused
+    w.ping()
+
+
+@quick
+@VERSIONS
+def test_resumed_client_is_judged_again(server, certs, kind, version):
+    """Its certificate is pinned: a ticket opens the door as long as the pin is there."""
+    pair = certs.server_ecdsa
+    conf = ("tls { cert_file: '%s', key_file: '%s', ca_file: '%s', verify: true, pinned_certs: [ '%s' ] }\n"
+            % (pair.cert, pair.key, certs.ca.cert, certs.client.spki_sha256()))
+    s = server(conf=conf, monitor=True)
+    ctx = tls_context(version, cert=certs.client.cert, key=certs.client.key)
+    session = talk(s, ctx).tls.session
+
+    again = talk(s, ctx, session)
+
+    assert again.tls.session_reused == (kind.provider != "wolfssl")     # there it would be forgotten
+    chain = s.conn(again.cid, extra="&auth=true")["tls_peer_certs"]
+    assert chain[0]["cert_sha256"] == certs.client.cert_sha256()
+
+
+TIMES = [
+    ("default", "", "", 2, 3),
+    ("seconds", "timeout: 5", "", 5, 6),
+    ("fraction", "timeout: 0.25", "", 0.25, 1.25),
+    ("duration", "timeout: '1500ms'", "", 1.5, 2.5),
+    ("own_auth_timeout", "timeout: 5", "authorization { timeout: 1 }", 5, 1),
+    ("not_required", "timeout: 5", "allow_non_tls: true", 5, 6),
+]
+
+
+@quick
+@pytest.mark.one_worker
+@pytest.mark.parametrize("more,after,tls,auth", [pytest.param(*t[1:], id=t[0]) for t in TIMES])
+def test_auth_timeout_is_a_second_more_than_that_of_tls(server, certs, more, after, tls, auth):
+    pair = certs.server_ecdsa
+    s = server(conf="tls { cert_file: '%s', key_file: '%s', %s }\n%s\n"
+               % (pair.cert, pair.key, more, after), monitor=True)
+
+    varz = s.get("/varz")
+
+    assert (varz["tls_timeout"], varz["auth_timeout"]) == (tls, auth)
