@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "natterjack/plugin.h"
+#include "ops/option_reader.h"
 #include "ops/options.h"
 
 #define WORKERS_MAX 256
@@ -86,19 +87,6 @@ static void apply_logging(const struct nj_flags *f, struct nj_options *o)
 
 /* --- TLS --- */
 
-static void drop_tls(struct nj_tls_block *b)
-{
-    set_text(&b->provider, NULL);
-    set_text(&b->cert_file, NULL);
-    set_text(&b->key_file, NULL);
-    set_text(&b->ca_file, NULL);
-    set_text(&b->file, NULL);
-    nj_dealloc(b->suites);
-    nj_dealloc(b->groups);
-    nj_dealloc(b->pinned);
-    *b = (struct nj_tls_block){ .min_version = 0x0303, .timeout_ns = INT64_C(2000000000) };
-}
-
 /* Certificate, trust and what is negotiated come from the flags alone; the file keeps the rest:
  * timeout, handshake_first, pins, mapping, rate limit. */
 static int replace_tls(const struct nj_flags *f, struct nj_tls_block *b, struct nj_error *err)
@@ -112,9 +100,10 @@ static int replace_tls(const struct nj_flags *f, struct nj_tls_block *b, struct 
         return nj_error_set(err, NJ_E_INVALID, "TLS Server private key must be present and valid");
     }
     if (!b->present) {
-        drop_tls(b);
+        nj_tls_block_free(b);
     }
     b->present = true;
+    nj_tls_block_drop_certs(b);
     set_text(&b->cert_file, cert);
     set_text(&b->key_file, key);
     set_text(&b->ca_file, nj_flags_text(f, NJ_FLAG_TLS_CA));
@@ -126,6 +115,7 @@ static int replace_tls(const struct nj_flags *f, struct nj_tls_block *b, struct 
     b->groups = NULL;
     b->suites_n = 0;
     b->groups_n = 0;
+    b->strict_ciphers = false;
     set_text(&b->file, NULL);
     b->line = 0;
     b->col = 0;
@@ -135,7 +125,7 @@ static int replace_tls(const struct nj_flags *f, struct nj_tls_block *b, struct 
 static int apply_tls(const struct nj_flags *f, struct nj_tls_block *b, struct nj_error *err)
 {
     if (f->v[NJ_FLAG_TLS].given && !f->v[NJ_FLAG_TLS].on) {
-        drop_tls(b);
+        nj_tls_block_free(b);
         return NJ_OK;
     }
     if (f->v[NJ_FLAG_TLS].given || f->v[NJ_FLAG_TLS_VERIFY].given || f->v[NJ_FLAG_TLS_CERT].given ||

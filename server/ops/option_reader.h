@@ -113,7 +113,8 @@ bool nj_reader_ticket_rotation(struct nj_option_reader *r, const struct nj_conf_
 bool nj_reader_ocsp_peer(struct nj_option_reader *r, const struct nj_conf_member *m, bool *on_out);
 bool nj_reader_cert_store(struct nj_option_reader *r, const struct nj_conf_member *m);
 void nj_tls_block_init(struct nj_tls_block *b);
-void nj_tls_block_free(struct nj_tls_block *b);
+void nj_tls_block_free(struct nj_tls_block *b); /* as nj_tls_block_init() made it, afterwards */
+void nj_tls_block_drop_certs(struct nj_tls_block *b); /* the list `certs` alone */
 
 /* Permissions.  With perms_out they are kept: one reference; it stays as it is when something is
  * wrong with them. */

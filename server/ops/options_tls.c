@@ -27,13 +27,20 @@ void nj_tls_block_init(struct nj_tls_block *b)
     *b = (struct nj_tls_block){ .min_version = NJ_TLS_1_2, .timeout_ns = DEFAULT_TIMEOUT_NS };
 }
 
-void nj_tls_block_free(struct nj_tls_block *b)
+void nj_tls_block_drop_certs(struct nj_tls_block *b)
 {
     for (size_t i = 0; i < b->certs_n; i++) {
         nj_dealloc(b->certs[i].cert_file);
         nj_dealloc(b->certs[i].key_file);
     }
     nj_dealloc(b->certs);
+    b->certs = NULL;
+    b->certs_n = 0;
+}
+
+void nj_tls_block_free(struct nj_tls_block *b)
+{
+    nj_tls_block_drop_certs(b);
     nj_dealloc(b->provider);
     nj_dealloc(b->cert_file);
     nj_dealloc(b->key_file);

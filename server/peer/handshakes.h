@@ -14,7 +14,7 @@ enum nj_handshake_end {
     NJ_HS_FULL,
     NJ_HS_RESUMED, /* with a ticket */
     /* failed */
-    NJ_HS_CLOSED,         /* the client left */
+    NJ_HS_CLOSED, /* the client left */
     NJ_HS_TIMEOUT,
     NJ_HS_NOT_TLS,        /* plain text, or garbage */
     NJ_HS_VERSION,        /* no version in common */
@@ -23,11 +23,11 @@ enum nj_handshake_end {
     NJ_HS_NO_CERTIFICATE, /* one was asked for, none came */
     NJ_HS_CERTIFICATE,    /* refused, whatever was wrong with it */
     NJ_HS_NOT_PINNED,
-    NJ_HS_PEER_ALERT,     /* the client refused us */
+    NJ_HS_PEER_ALERT, /* the client refused us */
     NJ_HS_BAD_RECORD,
     NJ_HS_OTHER,
-    NJ_HS_THROTTLED,      /* connection_rate_limit: none was begun */
-    NJ_HS_ENDS            /* how many */
+    NJ_HS_THROTTLED, /* connection_rate_limit: none was begun */
+    NJ_HS_ENDS       /* how many */
 };
 
 struct nj_handshakes {

@@ -30,8 +30,8 @@ bool nj_tls_rate_allow(struct nj_tls_rate *rate, int64_t now_us)
     uint64_t next;
     do {
         next = advance(old, now_ms);
-    } while (!atomic_compare_exchange_weak_explicit(&rate->window, &old, next,
-                                                    memory_order_relaxed, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&rate->window, &old, next, memory_order_relaxed,
+                                                    memory_order_relaxed));
     if ((next & COUNT_MAX) <= (uint64_t) rate->limit) {
         return true;
     }

@@ -145,9 +145,8 @@ int nj_tls_contexts_new(const struct nj_tls_contexts_args *args,
     *args->material = (struct nj_tls_material){ 0 };
     c->n = c->material.pairs_n > 0 ? c->material.pairs_n : 1;
     c->period_us = args->ticket_period_us;
-    int rc = c->period_us > 0
-                 ? nj_fips_random(c->provider, c->secret[0], sizeof(c->secret[0]), err)
-                 : NJ_OK;
+    int rc = c->period_us > 0 ? nj_fips_random(c->provider, c->secret[0], sizeof(c->secret[0]), err)
+                              : NJ_OK;
     if (rc == NJ_OK) {
         rc = read_leaves(c, bad_out, err);
     }

@@ -19,8 +19,8 @@ struct nj_tls_block;
 struct nj_tls_pair {
     struct nj_span *certs; /* DER, leaf first; never empty */
     size_t certs_n;
-    struct nj_span key; /* DER */
-    char *label;        /* the certificate's file */
+    struct nj_span key;  /* DER */
+    char *label;         /* the certificate's file */
     int64_t not_after_s; /* of the leaf */
 
     struct nj_pem cert_pem; /* what the spans point into; owned */
@@ -32,7 +32,7 @@ struct nj_tls_material {
     size_t pairs_n;
     struct nj_span *anchors; /* of ca_file; anchors_n 0: there was none */
     size_t anchors_n;
-    char *anchors_label; /* ca_file */
+    char *anchors_label;  /* ca_file */
     struct nj_pem ca_pem; /* what the anchors point into; owned */
 };
 

@@ -336,3 +336,14 @@ def test_rate_limit_below_zero_is_none(server, certs):
 
     for _ in range(5):
         assert try_in(s, tls_context())
+
+
+@quick
+@pytest.mark.one_worker
+def test_flags_take_the_place_of_all_certificates(server, many):
+    flag = many.pair("b-ec")
+    s = server(["--tls", "--tlscert", flag.cert, "--tlskey", flag.key],
+               conf=many.conf(["a-ec", "a-rsa"], "handshake_first: true"))
+
+    for host in ("a.test", "b.test"):
+        assert subject(s.port, "-servername", host) == "b-ec"
