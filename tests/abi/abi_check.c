@@ -20,9 +20,10 @@
 static const char usage[] =
     "usage: natterjack-abi-check [OPTION...] FILE...\n"
     "\n"
-    "Run the conformance kit for TLS providers of natterjack on each plug-in FILE alone, in pairs\n"
-    "with itself, and with two FILEs or more in all ordered pairs.\n"
+    "Run natterjack's conformance kit on each plug-in FILE: TLS providers alone, in pairs with\n"
+    "themselves, and with two or more in all ordered pairs; auth mappers alone.\n"
     "\n"
+    "  --options F   the options of the mappers, a JSON map in the file F\n"
     "  --only NAME   only tests whose name contains NAME (may be given again)\n"
     "  --long        also tests that take minutes, and every sample instead of some\n"
     "  --no-fork     all tests in one process, for debuggers and valgrind\n"
@@ -32,7 +33,7 @@ static const char usage[] =
     "  --help        print this and end\n"
     "\n"
     "Ends with 0 when all tests passed, 1 when one failed, 2 when the command line is wrong,\n"
-    "3 when a FILE cannot be loaded as a provider.\n";
+    "3 when a FILE cannot be loaded as a plug-in.\n";
 
 #define ONLY_MAX 16
 
@@ -51,10 +52,11 @@ struct tally {
 
 /* ---- the command line ------------------------------------------------------------------------- */
 
-enum { OPT_ONLY = 1, OPT_LONG, OPT_NO_FORK, OPT_NO_MEASURE, OPT_LIST, OPT_VERSION, OPT_HELP };
+enum { OPT_ONLY = 1, OPT_OPTIONS, OPT_LONG, OPT_NO_FORK, OPT_NO_MEASURE, OPT_LIST, OPT_VERSION, OPT_HELP };
 
 static const struct option long_options[] = {
     { "only", required_argument, NULL, OPT_ONLY },
+    { "options", required_argument, NULL, OPT_OPTIONS },
     { "long", no_argument, NULL, OPT_LONG },
     { "no-fork", no_argument, NULL, OPT_NO_FORK },
     { "no-measure", no_argument, NULL, OPT_NO_MEASURE },
@@ -78,6 +80,24 @@ static void take_only(struct options *o, const char *name)
     o->only[o->only_n++] = name;
 }
 
+static void take_options(const char *file)
+{
+    static char text[1 << 20];
+    struct nj_error err = NJ_ERROR_INIT;
+    FILE *f = fopen(file, "re");
+    size_t n = f != NULL ? fread(text, 1, sizeof(text) - 1, f) : 0;
+    if (f == NULL || n == sizeof(text) - 1) {
+        (void) fprintf(stderr, "natterjack-abi-check: %s: cannot be read, or is too large\n", file);
+        exit(EXIT_USAGE);
+    }
+    (void) fclose(f);
+    nj_kit_mapper_options = nj_kit_json(file, text, &err);
+    if (nj_kit_mapper_options == NULL) {
+        (void) fprintf(stderr, "natterjack-abi-check: %s\n", err.text);
+        exit(EXIT_USAGE);
+    }
+}
+
 static void read_options(int argc, char **argv, struct options *o)
 {
     int c;
@@ -85,6 +105,9 @@ static void read_options(int argc, char **argv, struct options *o)
         switch (c) {
         case OPT_ONLY:
             take_only(o, optarg);
+            break;
+        case OPT_OPTIONS:
+            take_options(optarg);
             break;
         case OPT_LONG:
             (void) setenv("NJ_ABI_LONG", "1", 1);
@@ -131,6 +154,37 @@ static void list_tests(const struct options *o)
     }
 }
 
+/* ---- mappers ---------------------------------------------------------------------------------- */
+
+static void print_mapper(const struct nj_kit_mapper *m)
+{
+    (void) printf("%s %s, ABI %u.%u, auth mapper%s%s%s\n", m->label, m->plugin->version,
+                  m->plugin->abi_major, m->plugin->abi_minor, m->map->about == NULL ? "" : ": ",
+                  m->map->about == NULL ? "" : m->map->about,
+                  m->wants_options ? "; it wants options (--options FILE), and what needs an "
+                                     "instance is left out"
+                                   : "");
+}
+
+/* 1: it is a mapper, and taken. */
+static int load_mapper(const char *path)
+{
+    struct nj_error err = NJ_ERROR_INIT;
+    if (nj_kit_mappers_n == NJ_KIT_MAPPERS_MAX) {
+        end_with(stderr, EXIT_USAGE, "natterjack-abi-check: too many files\n");
+    }
+    int rc = nj_kit_mapper_load(path, &err);
+    if (rc == NJ_E_NOT_FOUND) {
+        return 0;
+    }
+    if (rc < 0) {
+        (void) fprintf(stderr, "natterjack-abi-check: %s\n", err.text);
+        exit(EXIT_UNFIT);
+    }
+    print_mapper(&nj_kit_mappers[nj_kit_mappers_n - 1]);
+    return 1;
+}
+
 /* ---- providers -------------------------------------------------------------------------------- */
 
 static void print_provider(const struct nj_kit_provider *p)
@@ -154,6 +208,9 @@ static void load(const char *file)
         perror(file);
         exit(EXIT_UNFIT);
     }
+    if (load_mapper(path)) {
+        return;
+    }
     if (nj_kit_list_n == NJ_KIT_PROVIDERS_MAX) {
         end_with(stderr, EXIT_USAGE, "natterjack-abi-check: too many files\n");
     }
@@ -169,6 +226,10 @@ static void load(const char *file)
 static void print_who(const struct nj_kit_test *t, int round)
 {
     size_t i = (size_t) round;
+    if ((t->flags & NJ_KIT_MAPPER) != 0) {
+        (void) printf("%s\n", nj_kit_mappers[i].label);
+        return;
+    }
     if ((t->flags & NJ_KIT_PAIR) == 0) {
         (void) printf("%s\n", nj_kit_list[i].label);
         return;
@@ -296,6 +357,9 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < nj_kit_list_n; i++) {
         nj_kit_provider_fini(&nj_kit_list[i]);
+    }
+    for (size_t i = 0; i < nj_kit_mappers_n; i++) {
+        nj_kit_mapper_fini(&nj_kit_mappers[i]);
     }
     (void) printf("\n%d passed, %d failed\n", tally.passed, tally.failed);
     return tally.failed == 0 ? EXIT_SUCCESS : EXIT_FAULTY;

@@ -30,6 +30,7 @@ size_t nj_kit_tests(const struct nj_kit_test **list_out)
         nj_kit_input();
         nj_kit_life();
         nj_kit_refusals();
+        nj_kit_mapper_tests();
     }
     *list_out = tests;
     return tests_n;
@@ -49,6 +50,9 @@ static int is_shape_only(size_t i)
 
 int nj_kit_test_rounds(const struct nj_kit_test *test)
 {
+    if ((test->flags & NJ_KIT_MAPPER) != 0) {
+        return (int) nj_kit_mappers_n;
+    }
     return (int) ((test->flags & NJ_KIT_PAIR) != 0 ? nj_kit_list_n * nj_kit_list_n : nj_kit_list_n);
 }
 
@@ -56,6 +60,9 @@ int nj_kit_test_fits(const struct nj_kit_test *test, int round)
 {
     size_t a = (size_t) round;
     size_t b = a;
+    if ((test->flags & NJ_KIT_MAPPER) != 0) {
+        return (test->flags & NJ_KIT_OPTIONS) == 0 || !nj_kit_mappers[round].wants_options;
+    }
     if ((test->flags & NJ_KIT_PAIR) != 0) {
         a = (size_t) round / nj_kit_list_n;
         b = (size_t) round % nj_kit_list_n;

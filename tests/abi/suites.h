@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+#include "tests/abi/mapper.h"
 #include "tests/abi/pair.h"
 
 extern struct nj_kit_provider nj_kit_list[NJ_KIT_PROVIDERS_MAX];
@@ -11,11 +12,13 @@ extern size_t nj_kit_list_n;
 
 /* ---- tests ---------------------------------------------------------------------------------- */
 
-/* How a test is run; one of the first two. */
+/* How a test is run; one of ALONE, PAIR and MAPPER. */
 #define NJ_KIT_ALONE UINT32_C(1) /* its loop number is a provider's */
 #define NJ_KIT_PAIR UINT32_C(2)  /* its loop number is that of an ordered pair */
 #define NJ_KIT_LONG UINT32_C(4)  /* takes minutes: only when asked for */
 #define NJ_KIT_SHAPE UINT32_C(8) /* asks for no cryptography: NJ_TLS_CAP_TEST_ONLY passes it too */
+#define NJ_KIT_MAPPER UINT32_C(16)  /* of an auth mapper: its loop number is that of one */
+#define NJ_KIT_OPTIONS UINT32_C(32) /* a mapper that wants options is not tested without */
 
 #define NJ_KIT_TIMEOUT_S 600
 
@@ -39,6 +42,7 @@ void nj_kit_pairs(void);    /* when nothing is wrong */
 void nj_kit_input(void);    /* cut, short, foreign */
 void nj_kit_life(void);     /* closing in every state, threads, tickets, large numbers */
 void nj_kit_refusals(void); /* with which alert and in which words */
+void nj_kit_mapper_tests(void); /* auth mappers */
 
 /* NJ_ABI_LONG is set and not empty: tests that take samples take all. */
 int nj_kit_is_long(void);

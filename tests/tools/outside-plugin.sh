@@ -36,6 +36,7 @@ check() {
 pc=$(find "$prefix" -name natterjack.pc -print -quit)
 [ -n "$pc" ] || { echo "no natterjack.pc under $prefix" >&2; exit 1; }
 export PKG_CONFIG_PATH=${pc%/*}
+export PATH=$prefix/bin:$prefix/sbin:$PATH
 # Kept also when PREFIX is a directory that the compiler searches by itself.
 export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1
 read -ra cflags <<<"$(pkg-config --cflags natterjack)"
@@ -43,6 +44,35 @@ plugindir=$(pkg-config --variable=plugindir natterjack)
 abi=$(pkg-config --variable=abi_version natterjack)
 warn=(-Wall -Wextra -Werror -pedantic)
 shared=(-fPIC -shared -fvisibility=hidden -Wl,-z,defs)
+
+# The template of a mapper, from where it is installed, by its own Makefile; $1: its name.
+builds_template() {
+    local name=$1
+    shift
+    mkdir -p "t-$name"
+    cp -r "$(pkg-config --variable=examplesdir natterjack)/authmap-template/." "t-$name"
+    make -C "t-$name" NAME="$name" CFLAGS="${warn[*]} -Wno-missing-field-initializers" "$@" &&
+        cp "t-$name/nj_authmap_$name.so" good
+}
+
+# By configure, as a package would, and into the directory that pkg-config names.
+builds_template_with_autotools() {
+    cp -r "$(pkg-config --variable=examplesdir natterjack)/authmap-template" t-auto
+    (cd t-auto/autotools && autoreconf -i && ./configure && make &&
+        make DESTDIR="$work/package" install && cp .libs/nj_authmap_template.so "$work/good")
+    ls "$work/package$plugindir"
+    [ "$(ls "$work/package$plugindir")" = nj_authmap_template.so ]
+}
+
+# A server with the mapper: its options are looked at, and a peer without a certificate is deferred.
+mapper_answers() {
+    printf 'port: -1\nhost: 127.0.0.1\nauthorization { mappers: [ { plugin: %s, options { user: x } } ] }\n' \
+        "$1" >c.conf
+    ! "$natterjack" --plugin_dir "$work/good" -c c.conf -t >log 2>&1
+    has_line log 'c\.conf:3:[0-9]+: this mapper needs two texts: domain and user$'
+    sed -i 's/user: x/user: x, domain: ".example.org"/' c.conf
+    "$natterjack" --plugin_dir "$work/good" -c c.conf -t
+}
 
 has_line() {
     cat "$1"
@@ -94,6 +124,21 @@ check "the one of another minor is refused with theirs and ours" has_line list \
 check "the listing ends well" bash -c '! grep -n "^--list-plugins ended" list'
 check "a tls block that names the one in C hears what it says" is_called minimal
 check "a tls block that names the one in C++ hears what it says" is_called minimal-cxx
+
+check "the template of a mapper builds with its Makefile" builds_template template-c
+check "and as C++" builds_template template-cxx CC=g++ CSTD='-std=c++20 -x c++'
+if command -v autoreconf >/dev/null && command -v libtoolize >/dev/null; then
+    check "and with autotools" builds_template_with_autotools
+else
+    echo "skipped: the template with autotools: needs autoconf, automake and libtool"
+fi
+check "it exports the door and nothing else" exports_the_door_only good/nj_authmap_template-c.so
+"$natterjack" --plugin_dir "$work/good" --list-plugins >list 2>&1 || echo "--list-plugins ended with $?" >>list
+for name in template-c template-cxx; do
+    check "$name is listed" has_line list "^authmap +$name +0\.1 +$abi +- +$work/good/nj_authmap_$name\.so\$"
+    check "$name takes its options and refuses others" mapper_answers "$name"
+    check "$name passes the kit" natterjack-abi-check "good/nj_authmap_$name.so"
+done
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
