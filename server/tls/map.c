@@ -166,6 +166,9 @@ static const void *by_sans(const struct nj_map_ask *ask, const struct nj_cert *c
 static const void *find_key(const struct nj_map_ask *ask, const struct nj_dn_key *key)
 {
     const void *reordered = NULL;
+    if (ask->names == NULL) {
+        return NULL;
+    }
     for (size_t i = lower_bound(ask->names, key->sorted); i < ask->names->n; i++) {
         const struct entry *e = &ask->names->entries[i];
         if (!nj_span_equal(e->key.sorted, key->sorted)) {

@@ -29,7 +29,7 @@ size_t nj_map_names_count(const struct nj_map_names *names);
 struct nj_map_ask {
     const struct nj_span *chain; /* DER as sent, leaf first */
     size_t chain_n;
-    const struct nj_map_names *names; /* sealed */
+    const struct nj_map_names *names; /* sealed; NULL: no name is a distinguished name */
     void *arg;                        /* of the functions below */
     /* The user of exactly this name, NULL when there is none. */
     const void *(*find)(void *arg, struct nj_span name);

@@ -187,6 +187,18 @@ START_TEST(without_a_certificate_nobody_is_found)
 }
 END_TEST
 
+START_TEST(without_distinguished_names_the_texts_still_count)
+{
+    names_load(&file, "dup");
+    const struct user *user = add("CN=dup,OU=x\\, y,O=B+O=A,C=US");
+    add("CN=dup,OU=x\\, y,O=A,O=B,C=US");
+    const struct nj_map_ask question = { .chain = file.certs, .chain_n = 1, .find = find_user,
+                                         .may = user_may, .name = user_name };
+
+    ck_assert_ptr_eq(nj_map_user(&question), user);
+}
+END_TEST
+
 START_TEST(an_unreadable_certificate_is_nobody)
 {
     static const uint8_t junk[] = { 0x30, 0x03, 0x02, 0x01, 0x00 };
@@ -225,6 +237,7 @@ int main(void)
     tcase_add_test(tc, a_user_who_may_not_come_is_nobody_by_subject_text);
     tcase_add_test(tc, of_several_reordered_names_the_first_configured_is_taken);
     tcase_add_test(tc, without_a_certificate_nobody_is_found);
+    tcase_add_test(tc, without_distinguished_names_the_texts_still_count);
     tcase_add_test(tc, an_unreadable_certificate_is_nobody);
     tcase_add_test(tc, only_names_that_are_distinguished_names_are_kept);
     int failed = run_cases("map", tc);
