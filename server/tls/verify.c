@@ -107,7 +107,8 @@ static bool refuse(struct judgement *j, uint32_t cls, const char *text)
 static bool refuse_cert(struct judgement *j, uint32_t cls, const char *why)
 {
     char text[sizeof(j->verdict->text)];
-    (void) snprintf(text, sizeof(text), CHECK_FAILED "%.200s", why);
+    int room = (int) (sizeof(text) - sizeof(CHECK_FAILED));
+    (void) snprintf(text, sizeof(text), CHECK_FAILED "%.*s", room, why);
     return refuse(j, cls, text);
 }
 
