@@ -8,7 +8,7 @@
 #include "natterjack/plugin.h"
 #include "tls/pem.h"
 
-#define CERTS_MAX 16
+#define CERTS_MAX 48
 #define CHECKED_AT INT64_C(1795599634) /* 2026-11-25T09:40:34Z */
 
 /* The path of a corpus file.  Static buffer: one at a time. */

@@ -343,6 +343,37 @@ START_TEST(more_certificates_than_anybody_needs_are_refused)
 }
 END_TEST
 
+/* One path of so many certificates, each sent; a library that tells it adds the anchor. */
+static bool accepts_depth(int depth, bool told)
+{
+    char name[32];
+    struct nj_span path[NJ_CHAIN_MAX + 1];
+    (void) snprintf(name, sizeof(name), "../names/deep-%02d", depth);
+    given(name, "../names/root", NJ_TLS_JUDGE_CLIENT, NULL);
+    if (told && chain.n <= NJ_CHAIN_MAX) {
+        memcpy(path, chain.certs, chain.n * sizeof(path[0]));
+        path[chain.n] = anchors.certs[0];
+        found.path = path;
+        found.path_n = chain.n + 1;
+    }
+    judge_it();
+    clear();
+    return verdict.accept == 1;
+}
+
+START_TEST(a_deep_chain_is_followed_up_to_the_limit)
+{
+    static const int depths[] = { 1, 2, 3, 9, 10, 16, 17, 31, 32, 33, 40 };
+    for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+        bool within = depths[i] <= NJ_CHAIN_MAX;
+        ck_assert_msg(accepts_depth(depths[i], false) == within, "%d: %s", depths[i],
+                      verdict.text);
+        ck_assert_msg(accepts_depth(depths[i], true) == within, "%d, told: %s", depths[i],
+                      verdict.text);
+    }
+}
+END_TEST
+
 START_TEST(certificates_that_issue_each_other_end)
 {
     struct nj_span ring[3];
@@ -460,6 +491,7 @@ int main(void)
     tcase_add_test(tc, a_path_that_is_counted_but_not_there_is_no_path);
     tcase_add_test(tc, a_told_path_of_another_leaf_is_not_believed);
     tcase_add_test(tc, more_certificates_than_anybody_needs_are_refused);
+    tcase_add_test(tc, a_deep_chain_is_followed_up_to_the_limit);
     tcase_add_test(tc, certificates_that_issue_each_other_end);
     tcase_add_test(tc, anchors_that_cannot_be_read_are_left_out);
     tcase_add_test(tc, the_detail_names_each_certificate_with_its_digest);
