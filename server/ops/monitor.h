@@ -6,9 +6,9 @@
  * Everything happens on the thread that runs the loop.  The number of connections, what they may
  * send, how long each step may take and what waits to be written are bounded.
  *
- * With a TLS setup the same server speaks HTTPS.  A handshake is a step among others, with the
- * time of a request's head, and an answer is sealed in pieces, so that nobody waits for a
- * connection that is slow or large.
+ * With a TLS setup the same server speaks HTTPS.  A handshake has the time of a request's head,
+ * handshakes together have some milliseconds in each turn of the loop, and an answer is sealed in
+ * pieces, so that nobody waits for a connection that is slow or large, nor for a crowd of new ones.
  */
 #ifndef NJ_OPS_MONITOR_H
 #define NJ_OPS_MONITOR_H

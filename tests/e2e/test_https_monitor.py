@@ -518,6 +518,32 @@ def test_handshakes_without_end_leave_the_clients_alone(https):
     serves_https(s)
 
 
+@pytest.mark.own
+def test_a_crowd_of_handshakes_comes_after_those_who_are_in(server, tmp_path):
+    """Who is in gets the answer before the crowd has had its turn."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=slow",
+                    "-keyout", tmp_path / "k.pem", "-out", tmp_path / "c.pem"], check=True, capture_output=True)
+    s = server(conf="tls { cert_file: '%s/c.pem', key_file: '%s/k.pem' }\nhttps_port: -1\n" % (tmp_path, tmp_path))
+    w = mon(s)
+    crowd = [Wire(s.http_port) for _ in range(100)]
+    for one in crowd:
+        bio_in, bio_out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        with pytest.raises(ssl.SSLWantReadError):
+            tls_context().wrap_bio(bio_in, bio_out).do_handshake()
+        one.hello = bio_out.read()
+
+    for one in crowd:
+        one.send(one.hello)
+    w.send(HEALTHZ)
+    assert answer(w)[2] == b'{"status":"ok"}'
+    waiting = [one for one in crowd if not wire.readable(one.sock, 0)]
+
+    assert len(waiting) > 20
+    for one in crowd:
+        assert one.fill()       # and the crowd is served as well
+    serves_https(s)
+
+
 def test_stop_with_connections_in_every_state(https):
     s = https()
     held = [Wire(s.http_port), mon(s), mon(s)]
