@@ -94,7 +94,7 @@ def test_varz_digest_of_the_file(server):
     digest = s.get("/varz")["config_digest"]
 
     assert re.fullmatch("sha256:[0-9a-f]{64}", digest)
-    assert digest in s.log()
+    s.wait_log(digest)
 
 
 def test_varz_auth_required_and_tags(server):

@@ -7,6 +7,7 @@ order; "…" stands for anything, and a line of "…" alone for any lines.
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,14 @@ def first_missing(output, expected):
     return None
 
 
+def end_group(pid):
+    """Nothing of a page outlives it."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def run(blocks, prefix):
     env = dict(os.environ, LC_ALL="C.UTF-8")
     env["PATH"] = "%s/bin:%s/sbin:%s" % (prefix, prefix, env["PATH"])
@@ -60,9 +69,16 @@ def run(blocks, prefix):
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         env["HOME"] = folder
-        p = subprocess.run(["bash", "-c", script_of(blocks)], cwd=folder, env=env, text=True,
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=600)
-    return p.returncode, p.stdout
+        # Into a file, not a pipe: what a block leaves running would keep that open.
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
+            p = subprocess.Popen(["bash", "-c", script_of(blocks)], cwd=folder, env=env, stdout=out,
+                                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
+            try:
+                status = p.wait(600)
+            finally:
+                end_group(p.pid)
+            out.seek(0)
+            return status, out.read()
 
 
 def main():
