@@ -56,8 +56,7 @@ static bool needs_password(const struct nj_options *o, const struct nj_user *u)
 
 static bool has_plain_password(const struct nj_options *o)
 {
-    bool found = (o->pass != NULL && nj_password_is_plain(o->pass)) ||
-                 (o->token != NULL && nj_password_is_plain(o->token));
+    bool found = o->pass != NULL && nj_password_is_plain(o->pass); /* a token is none */
     for (size_t i = 0; !found && i < o->users.n; i++) {
         const struct nj_user *u = o->users.at[i];
         found = needs_password(o, u) && nj_password_is_plain(u->pass != NULL ? u->pass : "");

@@ -195,6 +195,13 @@ def test_plain_password_warns_and_bcrypt_does_not(server):
     assert "Plaintext passwords" not in t.log()
 
 
+def test_a_plain_token_does_not_warn(server):
+    s = server(["--auth", "a"])
+
+    s.wait_log("Server is ready")
+    assert "Plaintext passwords" not in s.log()
+
+
 def test_flags_beat_the_file(server):
     s = server(["--user", "flag", "--pass", "flag"], conf="authorization { user: file, password: file }\n")
 
