@@ -144,9 +144,14 @@ static void install(struct attempt *a)
     struct nj_options *old = r->own;
     nj_server_lend_bcrypt(hub, a->serving);
     a->serving->auth_gen = hub->serving->auth_gen + 1;
+    struct nj_tls_door *door = hub->serving->tls != NULL ? nj_tls_door_ref(hub->serving->tls) : NULL;
     nj_hub_serve(hub, a->serving);
     for (size_t i = 0; i < a->built_n; i++) {
         r->hooks[i].install(r->hooks[i].user, a->built[i]);
+    }
+    if (door != NULL) { /* after the hooks: one of them may renew what it sends */
+        nj_tls_setup_retire(nj_tls_door_setup(door));
+        nj_tls_door_unref(&door);
     }
     r->own = a->next;
     r->now = a->next;

@@ -470,6 +470,11 @@ void nj_tls_setup_unref(struct nj_tls_setup **setupp)
     nj_dealloc(setup);
 }
 
+void nj_tls_setup_retire(const struct nj_tls_setup *setup)
+{
+    nj_tls_contexts_retire(setup->contexts);
+}
+
 struct nj_tls_ctx *nj_tls_setup_pick(const struct nj_tls_setup *setup, const struct nj_hello *hello)
 {
     return nj_tls_contexts_pick(setup->contexts, hello);

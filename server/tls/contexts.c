@@ -188,6 +188,13 @@ void nj_tls_contexts_free(struct nj_tls_contexts **cp)
     nj_dealloc(c);
 }
 
+void nj_tls_contexts_retire(struct nj_tls_contexts *c)
+{
+    unlist(c); /* from now on nobody builds with what follows */
+    nj_tls_material_fini(&c->material);
+    nj_wipe(c->secret, sizeof(c->secret));
+}
+
 struct nj_tls_ctx *nj_tls_contexts_pick(struct nj_tls_contexts *c, const struct nj_hello *hello)
 {
     size_t at = hello != NULL ? nj_tls_choose(c->leaves, c->n, hello, &c->settings) : 0;

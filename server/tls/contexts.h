@@ -50,6 +50,13 @@ void nj_tls_contexts_forget(struct nj_tls_contexts *c);
 const struct nj_tls_material *nj_tls_contexts_material(const struct nj_tls_contexts *c);
 
 /*
+ * Nobody is told to come by these any more, though connections may still have them: their secret
+ * changes no more, and what a change would need, the private keys among it, is wiped.  The caller
+ * has a reference to what owns them.
+ */
+void nj_tls_contexts_retire(struct nj_tls_contexts *c);
+
+/*
  * Any thread.  The context for this hello (NULL: none that could be read came), counted for the
  * caller.
  */

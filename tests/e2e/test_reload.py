@@ -5,7 +5,7 @@ import signal
 import pytest
 
 import wire
-from reloading import refused, reload, reloaded
+from reloading import refused, reload, reloaded, write
 
 pytestmark = [pytest.mark.one_worker]
 quick = pytest.mark.quick
@@ -154,6 +154,16 @@ def test_varz_tells_of_the_reload(server):
     assert after["config_load_time"] > before["config_load_time"]
     assert after["config_digest"] != before["config_digest"]
     assert after["start"] == before["start"]
+
+
+def test_the_command_line_asks_for_a_reload(server, run):
+    s = server(conf="max_payload: 1000")
+    write(s, "max_payload: 2000")
+    mark = s.log_size()
+    done = run(["--signal", "reload=%d" % s.pid])
+    assert done.returncode == 0 and not done.stderr, done
+    s.wait_log("Reloaded server configuration", mark)
+    assert s.client().info["max_payload"] == 2000
 
 
 @pytest.mark.own

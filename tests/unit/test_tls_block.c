@@ -805,6 +805,23 @@ START_TEST(pins_are_kept)
 }
 END_TEST
 
+START_TEST(a_retired_setup_goes_on_and_changes_no_secrets)
+{
+    mock_caps |= NJ_TLS_CAP_TICKETS;
+    with_pair("leaf-dns.pem", "leaf-p256.key");
+    make_well();
+    int before = built;
+
+    nj_tls_setup_retire(made);
+
+    ck_assert_int_eq(nj_tls_tickets_tick(INT64_MAX / 2, keep_note), INT64_MAX);
+    ck_assert_int_eq(built, before);
+    struct nj_tls_ctx *ctx = nj_tls_setup_pick(made, NULL);
+    ck_assert_ptr_nonnull(ctx);
+    mock.ctx_unref(ctx);
+}
+END_TEST
+
 /* Of the setup as the block stands now. */
 static void take_print(uint8_t to[NJ_TLS_PRINT_LEN])
 {
@@ -976,6 +993,7 @@ int main(void)
     tcase_add_test(tc, pins_are_kept);
     tcase_add_test(tc, the_print_tells_what_a_setup_does_and_not_how_long_it_waits);
     tcase_add_test(tc, another_certificate_has_another_print);
+    tcase_add_test(tc, a_retired_setup_goes_on_and_changes_no_secrets);
     tcase_add_test(tc, the_context_ends_with_the_last_reference);
     TCase *fips = tcase_create("fips");
     tcase_add_checked_fixture(fips, fips_setup, fips_teardown);
