@@ -122,7 +122,7 @@ static void take_serving(struct nj_worker *w, void *arg)
 void nj_hub_serve(struct nj_hub *hub, struct nj_serving *serving)
 {
     struct nj_serving *old = hub->serving;
-    hub->serving = serving;
     nj_workers_call_all(hub->workers, take_serving, serving);
+    hub->serving = serving; /* not earlier: a worker reads it when it starts, which may be just now */
     nj_serving_unref(&old);
 }

@@ -81,6 +81,7 @@ int nj_tls_setup_staple(struct nj_tls_setup *setup, struct nj_span response, str
 void nj_tls_setup_forget(struct nj_tls_setup *setup);
 /* With `staples`: what the block's files hold. */
 const struct nj_tls_material *nj_tls_setup_material(const struct nj_tls_setup *setup);
+
 /* Another setup took its place: keys and secrets that only new contexts would need are wiped.  Once,
  * by whoever has a reference; handshakes and sessions that began with it go on. */
 void nj_tls_setup_retire(const struct nj_tls_setup *setup);
