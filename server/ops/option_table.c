@@ -192,7 +192,7 @@ static const struct nj_option table[] = {
     /* ---- persistence ---- */
     { "jetstream", NO_ALIAS, NJ_OPTION_OTHER, NJ_RELOAD_NO, NULL, "boolean, string or map",
       "persistence; not part of this server", NOWHERE, nj_set_jetstream, NULL },
-    { "store_dir", { "storedir" }, NJ_OPTION_STRING, NJ_RELOAD_NO, NULL, "path",
+    { "store_dir", { "storedir" }, NJ_OPTION_STRING, NJ_RELOAD_YES, NULL, "path",
       "where OCSP responses are kept; there is no other persistence", AT(store_dir), NULL, NULL },
     { "default_js_domain", NO_ALIAS, NJ_OPTION_OTHER, NJ_RELOAD_NO, NULL, "map",
       "domains of accounts; without effect", NOWHERE, nj_set_js_domain, NULL },
