@@ -40,6 +40,16 @@ static void read_callout(struct nj_option_reader *r, const struct nj_conf_member
     nj_reader_unserved(r, m, "is not served yet; use users or a token");
 }
 
+/* A text that ends at a NUL would be a weaker secret than the one in the file. */
+static void read_text(struct nj_option_reader *r, const struct nj_conf_value *v, char **text_out)
+{
+    if (v->type == NJ_CONF_STRING && strlen(v->as.str.ptr) != v->as.str.len) {
+        nj_reader_fail(r, v, "a name or password must not hold a NUL byte");
+    } else {
+        (void) nj_reader_string(r, v, text_out);
+    }
+}
+
 static void read_member(struct nj_option_reader *r, const struct nj_conf_member *m,
                         const struct nj_conf_value *block, struct nj_perms **defaults_out)
 {
@@ -52,12 +62,12 @@ static void read_member(struct nj_option_reader *r, const struct nj_conf_member 
     bool required = false;
 
     if (nj_key_among(m, user)) {
-        (void) nj_reader_string(r, &m->value, &o->user);
+        read_text(r, &m->value, &o->user);
     } else if (nj_key_among(m, pass)) {
-        (void) nj_reader_string(r, &m->value, &o->pass);
+        read_text(r, &m->value, &o->pass);
         (void) nj_reader_fips_password(r, &m->value, o->pass);
     } else if (nj_key_is(m, "token")) {
-        (void) nj_reader_string(r, &m->value, &o->token);
+        read_text(r, &m->value, &o->token);
         (void) nj_reader_fips_password(r, &m->value, o->token);
     } else if (nj_key_is(m, "timeout")) {
         read_timeout(r, m);

@@ -2,6 +2,8 @@
 import pytest
 
 import wire
+from test_nats_cli import nats_cli  # noqa: F401  (a fixture)
+from test_nats_py import connect, flush, play
 
 CONF = """authorization {
   default_permissions: { publish: "def.>", subscribe: { deny: "secret.>" } }
@@ -433,6 +435,48 @@ def test_the_no_auth_user_has_its_own(server):
     w.send(b"PUB a 0\r\n\r\nPUB b 0\r\n\r\nPING\r\n")
 
     w.expect(b"+OK\r\n" + no_pub("b") + b"PONG\r\n")
+
+
+# ---- real clients
+
+@pytest.mark.quick
+def test_nats_py_is_told(house):
+    async def scene():
+        told = []
+
+        async def complain(exc):
+            told.append(str(exc))
+
+        who = {"user": "sub", "password": "x", "error_cb": complain}
+        a = await connect(house, **who)
+        got = []
+
+        async def take(m):
+            got.append(m.subject)
+        await a.subscribe("w.*", cb=take)
+        await a.subscribe("nope", cb=take)
+        await flush(a)
+        b = await connect(house, user="pub", password="x", error_cb=complain)
+        for subject in ("w.1", "w.no", "t.1"):
+            await b.publish(subject, b"")
+        await flush(b)
+        await flush(a)
+        assert got == ["w.1"]
+        assert any('for subscription to "nope"' in t.lower() for t in told), told
+        assert any('for publish to "w.no"' in t.lower() for t in told), told
+        await a.close()
+        await b.close()
+    play(scene)
+
+
+def test_the_command_line_tool_answers_with_responses_alone(house, nats_cli):  # noqa: F811
+    w = serve(house, "one")
+    p = nats_cli.start(house, "request", "service", "hi", extra=["--user", "all", "--password", "x"])
+    reply = w.msg(20)[2].decode()
+
+    w.pub(reply, b"answer").ping()
+
+    assert "answer" in p.communicate(timeout=20)[0]
 
 
 # ---- a reload

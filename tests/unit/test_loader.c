@@ -10,9 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/auth.h"
+#include "auth/user.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "ops/auth_setup.h"
+#include "ops/options.h"
 #include "plugin/host.h"
 #include "plugin/list.h"
 #include "plugin/loader.h"
@@ -219,6 +223,37 @@ START_TEST(a_gate_is_asked_each_time_a_provider_is_named)
     ck_assert_int_eq(nj_registry_tls(reg, NULL, &p, &err), NJ_E_UNSUPPORTED);
     ck_assert_str_eq(err.text, "wolfssl may not serve");
     ck_assert_ptr_null(p);
+    nj_registry_close(&reg);
+}
+END_TEST
+
+START_TEST(nkey_users_need_a_provider_with_ed25519)
+{
+    struct nj_user *users[] = {
+        nj_user_new("ann", NULL, "x", NULL),
+        nj_user_new(NULL, "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK", NULL, NULL)
+    };
+    char alpha[] = "alpha";
+    char beta[] = "beta";
+    struct nj_options o = { .tls_provider = alpha, .users = { users, 1 } };
+    struct nj_error err = NJ_ERROR_INIT;
+    struct nj_auth *auth = NULL;
+    place(one, "alpha");
+    struct nj_registry *reg = open_dirs(one, NULL);
+
+    ck_assert_int_eq(nj_auth_setup_provider(&o, reg, &err), NJ_OK);
+    o.users.n = 2;
+    ck_assert_int_eq(nj_auth_setup_provider(&o, reg, &err), NJ_E_UNSUPPORTED);
+    ck_assert_str_eq(err.text, "nkey users need Ed25519, which tls provider \"alpha\" does not "
+                               "have; choose another one with tls_provider, or give these users "
+                               "passwords");
+    ck_assert_int_eq(nj_auth_setup(&o, reg, &auth, &err), NJ_E_UNSUPPORTED);
+    ck_assert_ptr_null(auth);
+    o.tls_provider = beta;
+    ck_assert_int_ne(nj_auth_setup(&o, reg, &auth, &err), NJ_OK);
+    ck_assert_ptr_nonnull(strstr(err.text, "nkey users need Ed25519 of a TLS provider: "));
+    nj_user_unref(&users[0]);
+    nj_user_unref(&users[1]);
     nj_registry_close(&reg);
 }
 END_TEST
@@ -927,6 +962,7 @@ static Suite *loader_suite(void)
     tcase_add_test(tc, a_name_is_made_of_lower_case_letters_digits_and_two_signs);
     tcase_add_test(tc, a_good_provider_is_found_by_name);
     tcase_add_test(tc, a_gate_is_asked_each_time_a_provider_is_named);
+    tcase_add_test(tc, nkey_users_need_a_provider_with_ed25519);
     tcase_add_test(tc, the_default_is_gnutls_and_else_wolfssl);
     tcase_add_loop_test(tc, a_faulty_plugin_is_refused_with_file_theirs_and_ours, 0,
                         (int) (sizeof(faults) / sizeof(faults[0])));

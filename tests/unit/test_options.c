@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/perms.h"
+#include "auth/user.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "natterjack/plugin.h"
@@ -493,6 +495,61 @@ START_TEST(a_key_that_served_as_variable_is_not_unknown)
 }
 END_TEST
 
+/* ---- users ---------------------------------------------------------------------------------- */
+
+static bool may_pub(const struct nj_user *u, const char *subject)
+{
+    return nj_perms_may_publish(u->perms, subject, strlen(subject));
+}
+
+START_TEST(users_are_kept_in_order_with_what_they_may)
+{
+    load_good("authorization { default_permissions: { publish: d }\n"
+              " users: [ { user: a, password: p, allowed_connection_types: [mqtt, \"STANDARD\"] }\n"
+              "  { nkey: UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK }\n"
+              "  { username: c, permissions: { pub: [x, \"y.>\"], sub: { deny: \"s q\" } } }\n"
+              "  { user: e, permission: {} } ] }\nno_auth_user: c\n");
+
+    ck_assert_uint_eq(o.unserved_n, 0);
+    ck_assert_uint_eq(o.users.n, 4);
+    ck_assert_str_eq(o.no_auth_user, "c");
+    struct nj_user **u = o.users.at;
+    ck_assert_str_eq(u[0]->pass, "p");
+    ck_assert_uint_eq(u[0]->types, NJ_TYPE_MQTT | NJ_TYPE_STANDARD);
+    ck_assert_str_eq(u[0]->account, "$G");
+    ck_assert_ptr_null(u[1]->name);
+    ck_assert_uint_eq(u[1]->key[0], 0x03);
+    ck_assert_ptr_eq(u[0]->perms, u[1]->perms); /* made once, shared */
+    ck_assert(may_pub(u[0], "d") && !may_pub(u[0], "x"));
+    ck_assert(may_pub(u[2], "x") && may_pub(u[2], "y.1.2") && !may_pub(u[2], "d"));
+    ck_assert(nj_perms_may_subscribe(u[2]->perms, "s", 1, "", 0));
+    ck_assert(!nj_perms_may_subscribe(u[2]->perms, "s", 1, "q", 1));
+    ck_assert(u[3]->perms != NULL && !nj_perms_restrict(u[3]->perms));
+}
+END_TEST
+
+START_TEST(of_two_spellings_of_a_block_the_last_counts)
+{
+    load_good("authorization { users: [ { user: a } ] }\nAuthorization { users: [ { user: b } ] }\n");
+
+    ck_assert_uint_eq(o.users.n, 1);
+    ck_assert_str_eq(o.users.at[0]->name, "b");
+}
+END_TEST
+
+START_TEST(a_nul_in_a_credential_or_a_subject_is_an_error)
+{
+    load_bad("authorization { users: [ { user: \"a\\x00b\" } ] }\n",
+             "a.conf:1:27: a name or password must not hold a NUL byte\n");
+    load_bad("authorization { token: \"a\\x00b\" }\n",
+             "a.conf:1:16: a name or password must not hold a NUL byte\n");
+    load_bad("authorization { users: [ { user: a, password: \"a\\x00b\" } ] }\n",
+             "a.conf:1:36: a name or password must not hold a NUL byte\n");
+    load_bad("authorization { users: [ { user: a, permissions: { pub: { allow: \"a\\x00b\" } } } ] }\n",
+             "a.conf:1:58: subject \"a\\x00b\" is not a valid subject\n");
+}
+END_TEST
+
 /* ---- not served ----------------------------------------------------------------------------- */
 
 static const struct {
@@ -692,6 +749,10 @@ int main(void)
     tcase_add_test(tc, a_missing_file_is_said_without_place);
     tcase_add_test(tc, a_key_that_served_as_variable_is_not_unknown);
 
+    tc = case_new(s, "users");
+    tcase_add_test(tc, users_are_kept_in_order_with_what_they_may);
+    tcase_add_test(tc, of_two_spellings_of_a_block_the_last_counts);
+    tcase_add_test(tc, a_nul_in_a_credential_or_a_subject_is_an_error);
     tc = case_new(s, "unserved");
     tcase_add_loop_test(tc, what_is_not_served_passes_the_check_and_is_named_for_the_start, 0,
                         COUNT(unserved));
