@@ -104,6 +104,9 @@ int nj_wolf_verify_signature(struct nj_span spki, struct nj_span algorithm, stru
     if (a == NULL) {
         return NJ_E_UNSUPPORTED;
     }
+    if (nj_wolf_fips_failed()) {
+        return NJ_E_FAILED;
+    }
     if (spki.len > UINT32_MAX || tbs.len > UINT32_MAX || signature.len > UINT32_MAX) {
         return NJ_E_LIMIT;
     }

@@ -95,7 +95,7 @@ static void fill_table(struct nj_auth *a, const struct nj_auth_config *config)
     a->users = nj_calloc(config->users_n, sizeof(struct nj_user *));
     a->places = nj_calloc(places, sizeof(uint32_t));
     a->mask = places - 1;
-    nj_random(&a->seed, sizeof(a->seed));
+    nj_seed(&a->seed, sizeof(a->seed));
     for (size_t i = 0; i < config->users_n; i++) {
         const char *label = nj_user_label(config->users[i]);
         size_t place = place_of(a, label, strlen(label));

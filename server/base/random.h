@@ -5,10 +5,16 @@
 #include <stdint.h>
 
 /*
- * getrandom(2), or what nj_random_use() put in its place; any thread.  Ends the process when there
- * is none: a guessable identity or seed is worse than no server.
+ * For identities, nonces and keys: getrandom(2), or what nj_random_use() put in its place; any
+ * thread.  Ends the process when there is none: a guessable one is worse than no server.
  */
 void nj_random(void *out, size_t len);
+
+/*
+ * For seeds of hash tables and of nj_fast_random(): getrandom(2), always; any thread.  They keep
+ * peers from building collisions and are nobody's secret for long.
+ */
+void nj_seed(void *out, size_t len);
 
 /* Main thread, before others start.  `source` gives 0 or negative; NULL: getrandom again. */
 void nj_random_use(int (*source)(uint8_t *out, size_t len));

@@ -493,7 +493,7 @@ struct nj_index *nj_index_new(void)
 {
     struct nj_index *ix = nj_zalloc(sizeof(*ix));
     (void) pthread_mutex_init(&ix->mu, NULL);
-    nj_random(&ix->seed, sizeof(ix->seed));
+    nj_seed(&ix->seed, sizeof(ix->seed));
     ix->root = node_new(NULL, 0, "", 0);
     atomic_store_explicit(&ix->generation, 1, memory_order_relaxed);
     return ix;

@@ -42,7 +42,7 @@ struct nj_match_cache *nj_match_cache_new(size_t places, size_t max_bytes)
     c->mask = n - 1;
     c->max_bytes = max_bytes;
     c->matcher = nj_matcher_new();
-    nj_random(&c->seed, sizeof(c->seed));
+    nj_seed(&c->seed, sizeof(c->seed));
     return c;
 }
 

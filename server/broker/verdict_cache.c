@@ -29,7 +29,7 @@ struct nj_verdict_cache {
 struct nj_verdict_cache *nj_verdict_cache_new(void)
 {
     struct nj_verdict_cache *c = nj_zalloc(sizeof(*c));
-    nj_random(&c->seed, sizeof(c->seed));
+    nj_seed(&c->seed, sizeof(c->seed));
     return c;
 }
 

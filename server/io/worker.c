@@ -250,7 +250,7 @@ static int worker_new(struct nj_workers *set, uint16_t id, struct nj_worker **w_
     w->newcomers_end = &w->newcomers;
     nj_timers_init(&w->timers);
     nj_pool_init(&w->pool);
-    nj_random(&w->random, sizeof(w->random));
+    nj_seed(&w->random, sizeof(w->random));
     w->random |= 1;
     w->read_buf = nj_alloc(NJ_READ_LEN);
     w->plain_buf = nj_alloc(NJ_READ_LEN);

@@ -326,7 +326,7 @@ struct nj_control *nj_control_new(const struct nj_control_config *config)
 {
     struct nj_control *c = nj_zalloc(sizeof(*c));
     c->c = *config;
-    nj_random(&c->random, sizeof(c->random));
+    nj_seed(&c->random, sizeof(c->random));
     c->random |= 1;
     (void) uv_timer_init(config->loop, &c->timer);
     c->timer.data = c;

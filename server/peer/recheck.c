@@ -80,7 +80,7 @@ static void close_some(struct nj_worker *w, void *arg)
 static void draw(const struct nj_hub *hub, const struct excess *e, int64_t n, int64_t total)
 {
     uint64_t random;
-    nj_random(&random, sizeof(random));
+    nj_seed(&random, sizeof(random));
     random |= 1;
     for (; n > 0; n--, total--) {
         int64_t at = (int64_t) (nj_fast_random(&random) % (uint64_t) total);

@@ -32,7 +32,7 @@ struct nj_replies *nj_replies_new(int64_t max, int64_t ttl_us)
     r->ttl_us = ttl_us;
     r->heads = nj_calloc(16, sizeof(struct reply *));
     r->mask = 15;
-    nj_random(&r->seed, sizeof(r->seed));
+    nj_seed(&r->seed, sizeof(r->seed));
     return r;
 }
 

@@ -9,6 +9,7 @@
 #include "tls/cert.h"
 #include "tls/cert_ext.h"
 #include "tls/der.h"
+#include "tls/fips.h"
 
 #define SPAN(bytes) ((struct nj_span){ (bytes), sizeof(bytes) })
 #define DER_ENUMERATED 0x0a
@@ -360,7 +361,8 @@ static int find_answer(struct nj_span list, const struct nj_cert *cert,
 static bool signed_by(const struct basic *b, const struct nj_cert *who,
                       const struct nj_tls_crypto *crypto)
 {
-    return crypto->verify_signature(who->spki, b->algorithm, b->tbs, b->signature) == NJ_OK;
+    return (!nj_fips_required() || nj_fips_check_key(who, NULL) == NJ_OK) &&
+           crypto->verify_signature(who->spki, b->algorithm, b->tbs, b->signature) == NJ_OK;
 }
 
 /* Somebody to whom the issuer gave the right to answer.  NULL: he may, and he signed. */

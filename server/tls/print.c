@@ -48,7 +48,7 @@ void nj_tls_print(const struct nj_tls_provider *provider, const char *provider_n
     put_spans(&b, material->anchors, material->anchors_n);
     if (provider->crypto->hash == NULL ||
         provider->crypto->hash(NJ_HASH_SHA256, b.ptr, b.len, print_out) != NJ_OK) {
-        nj_random(print_out, NJ_TLS_PRINT_LEN); /* unlike any other */
+        nj_seed(print_out, NJ_TLS_PRINT_LEN); /* unlike any other */
     }
     nj_buf_free(&b);
 }

@@ -507,6 +507,19 @@ START_TEST(random_bytes_come_from_the_module_when_it_was_named)
 }
 END_TEST
 
+/* Tables are made for clients that come when the module has failed. */
+START_TEST(seeds_of_tables_ask_no_module)
+{
+    uint64_t seed = 0;
+
+    nj_random_use(no_bytes);
+    nj_seed(&seed, sizeof(seed));
+    nj_random_use(NULL);
+
+    ck_assert_uint_ne(seed, 0);
+}
+END_TEST
+
 START_TEST(no_other_source_steps_in_for_a_module_that_fails)
 {
     uint8_t out[5];
@@ -538,6 +551,7 @@ int main(void)
     tcase_add_test(tc, with_the_switch_the_module_must_be_active);
     tcase_add_test(tc, a_stand_in_for_tests_is_not_a_module);
     tcase_add_test(tc, a_provider_that_says_nothing_has_no_module);
+    tcase_add_test(tc, seeds_of_tables_ask_no_module);
     tcase_add_test(tc, random_bytes_come_from_the_module_when_it_was_named);
     const char *fork = getenv("CK_FORK");
     if (fork == NULL || strcmp(fork, "no") != 0) {
