@@ -6,6 +6,7 @@ that is shown by a build with `--enable-fips=mock`, where a stand-in answers for
 """
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -290,6 +291,8 @@ def test_a_module_that_fails_later_ends_tls_and_says_so(server, tls_conf, tmp_pa
     assert status == 500 and b"FIPS module(fips-mock, FAILED)" in body
     before.send(b"PING\r\n")
     before.expect_eof()
+    s.signal(signal.SIGHUP)
+    s.wait_log(r'\[ERR\] Failed to reload server configuration: .* says "fips-mock, FAILED"')
     assert s.log().count("the FIPS module has failed:") == 1
     assert s.alive()
 
