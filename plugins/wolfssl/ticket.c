@@ -120,8 +120,11 @@ static int on_ticket(WOLFSSL *ssl, unsigned char name[WOLFSSL_TICKET_NAME_SZ],
     for (size_t i = 0; i < ctx->tickets_n; i++) {
         if (memcmp(name, ctx->ticket[i].name, WOLFSSL_TICKET_NAME_SZ) == 0) {
             int rc = unseal(&ctx->ticket[i], iv, mac, ticket, len);
-            /* one under the former secret is exchanged for a new one */
-            return rc == WOLFSSL_TICKET_RET_OK && i > 0 ? WOLFSSL_TICKET_RET_CREATE : rc;
+            /* One under the former secret is exchanged for a new one; TLS 1.3 gives one anyway, and
+             * newer releases take this answer for a refusal there. */
+            bool exchange =
+                rc == WOLFSSL_TICKET_RET_OK && i > 0 && wolfSSL_version(ssl) == NJ_TLS_1_2;
+            return exchange ? WOLFSSL_TICKET_RET_CREATE : rc;
         }
     }
     return WOLFSSL_TICKET_RET_REJECT;

@@ -125,6 +125,12 @@ static int handshake(struct nj_mon_tls *t, struct nj_tls_in *in, uint8_t *plain,
         }
         return fail(t);
     }
+    struct nj_tls_info info = { .size = sizeof(info) };
+    p->info(t->session, &info);
+    if (nj_tls_setup_allows(t->setup, &info, &t->err) != NJ_OK) {
+        (void) p->abort(t->session, t->err.alert, &t->sink);
+        return fail(t);
+    }
     t->stage = STAGE_OPEN;
     return open_records(t, in, plain, len_out);
 }
