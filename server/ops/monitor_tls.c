@@ -7,6 +7,7 @@
 #include "base/trim.h"
 #include "natterjack/tls.h"
 #include "tls/block.h"
+#include "tls/offer.h"
 #include "tls/hello.h"
 
 #define SESSION_LEN 32768 /* what a session takes, 12 to 56 KiB */
@@ -127,7 +128,7 @@ static int handshake(struct nj_mon_tls *t, struct nj_tls_in *in, uint8_t *plain,
     }
     struct nj_tls_info info = { .size = sizeof(info) };
     p->info(t->session, &info);
-    if (nj_tls_setup_allows(t->setup, &info, &t->err) != NJ_OK) {
+    if (nj_tls_offer_allows(&t->setup->offer, &info, &t->err) != NJ_OK) {
         (void) p->abort(t->session, t->err.alert, &t->sink);
         return fail(t);
     }

@@ -1,16 +1,13 @@
 #include "tls/block.h"
 
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "tls/contexts.h"
 #include "tls/fips.h"
 #include "tls/material.h"
 #include "tls/names.h"
+#include "tls/offer.h"
 #include "tls/print.h"
 #include "tls/tls_block.h"
 
@@ -19,271 +16,9 @@ struct build {
     const struct nj_tls_setup_args *args;
     struct nj_tls_setup *setup;
     struct nj_tls_material material;
-    struct nj_tls_about about;
     uint64_t caps;
-    uint16_t *suites; /* of setup->offer, while they grow */
-    uint16_t *groups;
     struct nj_error *err;
 };
-
-static void note(const struct build *b, uint32_t level, const char *fmt, ...) NJ_PRINTF(3, 4);
-static void note(const struct build *b, uint32_t level, const char *fmt, ...)
-{
-    char text[256];
-    va_list ap;
-    if (b->args->note == NULL) {
-        return;
-    }
-    va_start(ap, fmt);
-    (void) vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    b->args->note(level, text);
-}
-
-static bool contains(const uint16_t *list, size_t n, uint16_t number)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (list[i] == number) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* ---- versions -------------------------------------------------------------------------------- */
-
-static bool accepts(const struct build *b)
-{
-    return (b->args->role & NJ_TLS_ROLE_ACCEPT) != 0;
-}
-
-static bool names_tls13(const struct nj_tls_block *block)
-{
-    for (size_t i = 0; i < block->suites_n; i++) {
-        const struct nj_tls_suite *suite = nj_tls_suite_by_id(block->suites[i]);
-        if (suite != NULL && suite->tls13) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int choose_versions(struct build *b)
-{
-    const struct nj_tls_block *block = b->args->block;
-    struct nj_tls_settings *offer = &b->setup->offer;
-    bool can = (b->caps & NJ_TLS_CAP_TLS13) != 0;
-    bool shut = block->strict_ciphers && block->suites != NULL && !names_tls13(block);
-    offer->min_version = block->min_version != 0 ? block->min_version : NJ_TLS_1_2;
-    offer->max_version = can && !shut ? NJ_TLS_1_3 : NJ_TLS_1_2;
-    if (offer->min_version <= offer->max_version) {
-        return NJ_OK;
-    }
-    if (can) {
-        return nj_error_set(b->err, NJ_E_INVALID, "%s", NJ_TLS_STRICT_CONFLICT);
-    }
-    return nj_error_set(b->err, NJ_E_UNSUPPORTED, "tls provider \"%s\" cannot do TLS 1.3",
-                        b->args->provider_name);
-}
-
-/* ---- suites ---------------------------------------------------------------------------------- */
-
-static bool version_is_on(const struct build *b, const struct nj_tls_suite *suite)
-{
-    const struct nj_tls_settings *offer = &b->setup->offer;
-    return suite->tls13 ? offer->max_version >= NJ_TLS_1_3 : offer->min_version <= NJ_TLS_1_2;
-}
-
-/* Append a suite, if the provider has it: one that was named must be there. */
-static int add_suite(struct build *b, const struct nj_tls_suite *suite, bool named)
-{
-    struct nj_tls_settings *offer = &b->setup->offer;
-    if (!version_is_on(b, suite) || contains(b->suites, offer->suites_n, suite->id) ||
-        (nj_fips_required() && nj_fips_suite_fault(suite->id) != NULL)) {
-        return NJ_OK; /* named ones that FIPS forbids were refused when the option was read */
-    }
-    if (contains(b->about.suites, b->about.suites_n, suite->id)) {
-        b->suites[offer->suites_n++] = suite->id;
-        return NJ_OK;
-    }
-    if (named) {
-        return nj_error_set(b->err, NJ_E_UNSUPPORTED,
-                            "cipher suite %s is not supported by tls provider \"%s\"", suite->name,
-                            b->args->provider_name);
-    }
-    note(b, NJ_LOG_DEBUG, "tls provider \"%s\" has no %s", b->args->provider_name, suite->name);
-    return NJ_OK;
-}
-
-/* The secure ones of one version, in our order. */
-static void add_default_suites(struct build *b, bool tls13)
-{
-    size_t n = 0;
-    const struct nj_tls_suite *all = nj_tls_suites(&n);
-    for (size_t i = 0; i < n; i++) {
-        if (all[i].tls13 == tls13 && all[i].secure) {
-            (void) add_suite(b, &all[i], false);
-        }
-    }
-}
-
-static int add_named_suites(struct build *b)
-{
-    const struct nj_tls_block *block = b->args->block;
-    for (size_t i = 0; i < block->suites_n; i++) {
-        const struct nj_tls_suite *suite = nj_tls_suite_by_id(block->suites[i]);
-        int rc = suite != NULL ? add_suite(b, suite, true) : NJ_OK;
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return NJ_OK;
-}
-
-static void note_suites(const struct build *b, bool tls13_by_default)
-{
-    const struct nj_tls_settings *offer = &b->setup->offer;
-    if (tls13_by_default && offer->max_version >= NJ_TLS_1_3) {
-        note(b, NJ_LOG_WARN,
-             "cipher_suites names no suite of TLS 1.3, so all of them stay on: name those to "
-             "allow, or set strict_ciphers to allow none");
-    }
-    if (accepts(b) && offer->suites_n > 1 && (b->caps & NJ_TLS_CAP_SERVER_PREFERENCE) == 0) {
-        note(b, NJ_LOG_WARN,
-             "the order of cipher_suites is not kept: with tls provider \"%s\" the client's order "
-             "decides",
-             b->args->provider_name);
-    }
-}
-
-/* Named ones in the order of the list, else in our order of preference. */
-static int choose_suites(struct build *b)
-{
-    const struct nj_tls_block *block = b->args->block;
-    bool tls13_by_default = !block->strict_ciphers && !names_tls13(block);
-    size_t n = 0;
-    (void) nj_tls_suites(&n);
-    b->suites = nj_calloc(n, sizeof(*b->suites));
-    b->setup->offer.suites = b->suites;
-    if (block->suites == NULL || tls13_by_default) {
-        add_default_suites(b, true);
-    }
-    if (block->suites == NULL) {
-        add_default_suites(b, false);
-    } else {
-        int rc = add_named_suites(b);
-        if (rc < 0) {
-            return rc;
-        }
-        note_suites(b, tls13_by_default);
-    }
-    if (b->setup->offer.suites_n == 0) {
-        return nj_error_set(b->err, NJ_E_UNSUPPORTED,
-                            "tls provider \"%s\" supports none of the cipher suites",
-                            b->args->provider_name);
-    }
-    return NJ_OK;
-}
-
-/* ---- groups ---------------------------------------------------------------------------------- */
-
-static bool keep_group(struct build *b, uint16_t id)
-{
-    struct nj_tls_settings *offer = &b->setup->offer;
-    if (!contains(b->about.groups, b->about.groups_n, id) ||
-        (nj_fips_required() && nj_fips_group_fault(id) != NULL)) {
-        return false;
-    }
-    if (!contains(b->groups, offer->groups_n, id)) {
-        b->groups[offer->groups_n++] = id;
-    }
-    return true;
-}
-
-static void choose_default_groups(struct build *b)
-{
-    size_t n = 0;
-    const struct nj_tls_group *all = nj_tls_groups(&n);
-    b->groups = nj_calloc(n, sizeof(*b->groups));
-    for (size_t i = 0; i < n; i++) {
-        if (!keep_group(b, all[i].id) && !contains(b->about.groups, b->about.groups_n, all[i].id)) {
-            note(b, NJ_LOG_DEBUG, "tls provider \"%s\" has no %s", b->args->provider_name,
-                 all[i].name);
-        }
-    }
-}
-
-static int refuse_groups(struct build *b)
-{
-    const struct nj_tls_block *block = b->args->block;
-    struct nj_buf names;
-    char spare[8];
-    nj_buf_init(&names, sizeof(b->err->text)); /* past the limit: cut off */
-    for (size_t i = 0; i < block->groups_n; i++) {
-        (void) nj_buf_printf(&names, "%s%s", i > 0 ? ", " : "",
-                             nj_tls_group_name(block->groups[i], spare));
-    }
-    int rc = nj_error_set(b->err, NJ_E_UNSUPPORTED,
-                          "'curve_preferences': tls provider \"%s\" supports none of %s",
-                          b->args->provider_name, names.len > 0 ? names.ptr : "the default list");
-    nj_buf_free(&names);
-    return rc;
-}
-
-/* Named ones are warned of only once it is clear that something remains. */
-static void warn_of_missing_groups(const struct build *b)
-{
-    const struct nj_tls_block *block = b->args->block;
-    char spare[8];
-    for (size_t i = 0; i < block->groups_n; i++) {
-        if (!contains(b->groups, b->setup->offer.groups_n, block->groups[i])) {
-            note(b, NJ_LOG_WARN, "curve preference %s is left out: tls provider \"%s\" lacks it",
-                 nj_tls_group_name(block->groups[i], spare), b->args->provider_name);
-        }
-    }
-}
-
-static void warn_of_group_order(const struct build *b)
-{
-    const struct nj_tls_settings *offer = &b->setup->offer;
-    if (!accepts(b)) {
-        return;
-    }
-    if (offer->groups_n > 1 && (b->caps & NJ_TLS_CAP_GROUP_ORDER) == 0) {
-        note(b, NJ_LOG_WARN,
-             "the order of curve_preferences is not kept: with tls provider \"%s\" the client's "
-             "order decides",
-             b->args->provider_name);
-    }
-    if (offer->min_version <= NJ_TLS_1_2 && (b->caps & NJ_TLS_CAP_GROUPS_1_2) == 0) {
-        note(b, NJ_LOG_WARN,
-             "curve_preferences in TLS 1.2: tls provider \"%s\" takes the client's first group, "
-             "and the client is refused when that is not listed",
-             b->args->provider_name);
-    }
-}
-
-static int choose_groups(struct build *b)
-{
-    const struct nj_tls_block *block = b->args->block;
-    if (block->groups == NULL) {
-        choose_default_groups(b);
-    } else {
-        b->groups = nj_calloc(block->groups_n, sizeof(*b->groups));
-        for (size_t i = 0; i < block->groups_n; i++) {
-            (void) keep_group(b, block->groups[i]);
-        }
-    }
-    b->setup->offer.groups = b->groups;
-    if (b->setup->offer.groups_n == 0) {
-        return refuse_groups(b);
-    }
-    if (block->groups != NULL) {
-        warn_of_missing_groups(b);
-        warn_of_group_order(b);
-    }
-    return NJ_OK;
-}
 
 /* ---- the context ----------------------------------------------------------------------------- */
 
@@ -363,13 +98,6 @@ static int build_contexts(struct build *b)
 
 /* ---- together -------------------------------------------------------------------------------- */
 
-static void ask_provider(struct build *b)
-{
-    b->about = (struct nj_tls_about){ .size = sizeof(b->about) };
-    b->args->provider->about(&b->about);
-    b->caps = b->args->provider->caps();
-}
-
 static int check_fips(const struct build *b)
 {
     const struct nj_tls_material *m = &b->material;
@@ -415,9 +143,9 @@ static int build(struct build *b)
     }
     b->setup->verify =
         block->verify || block->verify_and_map ? NJ_TLS_VERIFY_REQUIRE : NJ_TLS_VERIFY_NONE;
-    ask_provider(b);
-    if ((rc = choose_versions(b)) < 0 || (rc = choose_suites(b)) < 0 ||
-        (rc = choose_groups(b)) < 0) {
+    b->caps = b->args->provider->caps();
+    rc = nj_tls_offer_make(b->args, &b->setup->offer, b->err);
+    if (rc < 0) {
         return rc;
     }
     nj_tls_print(b->args->provider, b->args->provider_name, &b->setup->offer, b->setup->verify,
@@ -432,7 +160,6 @@ int nj_tls_setup_new(const struct nj_tls_setup_args *args, struct nj_tls_setup *
     struct build b = { .args = args, .err = err != NULL ? err : &own };
     b.setup = nj_zalloc(sizeof(*b.setup));
     b.setup->provider = args->provider;
-    b.setup->offer.size = sizeof(b.setup->offer);
     atomic_init(&b.setup->refs, 1);
     int rc = build(&b);
     nj_tls_material_fini(&b.material); /* of a failure: the keys are wiped here */
@@ -463,10 +190,7 @@ void nj_tls_setup_unref(struct nj_tls_setup **setupp)
     nj_tls_contexts_free(&setup->contexts);
     nj_tls_policy_fini(&setup->policy);
     nj_pins_fini(&setup->pins);
-    uint16_t *suites = (uint16_t *) (uintptr_t) setup->offer.suites; /* ours: choose_suites() */
-    uint16_t *groups = (uint16_t *) (uintptr_t) setup->offer.groups;
-    nj_dealloc(suites);
-    nj_dealloc(groups);
+    nj_tls_offer_fini(&setup->offer);
     nj_dealloc(setup);
 }
 
@@ -480,37 +204,10 @@ struct nj_tls_ctx *nj_tls_setup_pick(const struct nj_tls_setup *setup, const str
     return nj_tls_contexts_pick(setup->contexts, hello);
 }
 
-static int refuse_choice(struct nj_error *err, uint32_t cls, int32_t alert, const char *text)
-{
-    (void) nj_error_set_class(err, NJ_E_DENIED, cls, "%s", text);
-    if (err != NULL) {
-        err->alert = alert;
-    }
-    return NJ_E_DENIED;
-}
-
 int nj_tls_setup_allows(const struct nj_tls_setup *setup, const struct nj_tls_info *info,
                         struct nj_error *err)
 {
-    const struct nj_tls_settings *offer = &setup->offer;
-    char spare[8];
-    if (info->version < offer->min_version || info->version > offer->max_version) {
-        return refuse_choice(err, NJ_CLASS_VERSION, NJ_ALERT_PROTOCOL_VERSION,
-                             "tls: the library chose a TLS version that is off");
-    }
-    if (!contains(offer->suites, offer->suites_n, info->suite)) {
-        char text[96];
-        (void) snprintf(text, sizeof(text), "tls: the library chose %s, which is not allowed",
-                        nj_tls_suite_name(info->suite, spare));
-        return refuse_choice(err, NJ_CLASS_NO_SUITE, NJ_ALERT_HANDSHAKE_FAILURE, text);
-    }
-    if (info->group != 0 && !contains(offer->groups, offer->groups_n, info->group)) {
-        char text[96];
-        (void) snprintf(text, sizeof(text), "tls: the library chose %s, which is not allowed",
-                        nj_tls_group_name(info->group, spare));
-        return refuse_choice(err, NJ_CLASS_NO_GROUP, NJ_ALERT_HANDSHAKE_FAILURE, text);
-    }
-    return NJ_OK;
+    return nj_tls_offer_allows(&setup->offer, info, err);
 }
 
 int nj_tls_setup_staple(struct nj_tls_setup *setup, struct nj_span response, struct nj_error *err)

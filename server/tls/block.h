@@ -53,12 +53,7 @@ struct nj_tls_setup_args {
 
 /*
  * Load the files, choose suites and groups, build a context for each certificate, wipe the keys.
- *   cipher_suites is the list of what is allowed, most wanted first; but when it names no suite of
- *   TLS 1.3, all of those stay on, with a warning, unless strict_ciphers says that TLS 1.3 is off
- *   then.  Where the library lets the client's order decide, a warning says so.
- *   A suite that was named and that the provider lacks is refused.
- *   A group that the provider lacks is dropped, with a debug note from the default list and a
- *   warning when it was named; refused when none of those named remains.
+ * offer.h says which suites and groups are on.
  * On failure err->text has the reference's words where it has them (see material.h).
  */
 int nj_tls_setup_new(const struct nj_tls_setup_args *args, struct nj_tls_setup **setup_out,

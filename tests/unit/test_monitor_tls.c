@@ -82,6 +82,24 @@ static int fake_open(struct nj_tls_session *s, struct nj_tls_in *in, uint8_t *ds
     return NJ_NEED_IN;
 }
 
+static uint16_t chosen_suite;
+
+static void fake_info(struct nj_tls_session *s, struct nj_tls_info *out)
+{
+    (void) s;
+    out->version = NJ_TLS_1_3;
+    out->suite = chosen_suite;
+    out->group = 29;
+}
+
+static int fake_abort(struct nj_tls_session *s, int32_t alert, struct nj_sink *out)
+{
+    uint8_t byte = (uint8_t) alert;
+    (void) s;
+    nj_sink_put(out, &byte, 1);
+    return NJ_OK;
+}
+
 static size_t fake_has_plain(struct nj_tls_session *s)
 {
     (void) s;
@@ -131,6 +149,8 @@ static const struct nj_tls_provider fake = {
     .has_plain = fake_has_plain,
     .seal = fake_seal,
     .close_notify = fake_close_notify,
+    .abort = fake_abort,
+    .info = fake_info,
     .error = fake_error,
     .free = fake_free,
 };
@@ -188,6 +208,7 @@ static void setup(void)
 {
     accepted = freed = goodbyes = setup_refs = 0;
     first_len = 0;
+    chosen_suite = 0x1301;
     the_ctx.refs = 0;
     the_setup = (struct nj_tls_setup){ .provider = &fake };
     the_setup.offer = (struct nj_tls_settings){ .size = sizeof(struct nj_tls_settings),
@@ -269,6 +290,21 @@ START_TEST(a_failed_handshake_has_the_providers_words_and_its_alert)
     ck_assert(out_is("alert"));
     ck_assert_str_eq(nj_mon_tls_why(t), "the provider's words");
     ck_assert_int_eq(input("F", 1), NJ_E_FAILED);
+}
+END_TEST
+
+START_TEST(a_suite_that_is_off_is_refused_though_the_library_chose_it)
+{
+    chosen_suite = 0x1303;
+    ck_assert_int_eq(input(hello, hello_len), NJ_OK);
+    nj_buf_clear(nj_mon_tls_out(t));
+
+    ck_assert_int_eq(input("F", 1), NJ_E_FAILED);
+
+    ck_assert(out_is("\x28")); /* 40 */
+    ck_assert_str_eq(nj_mon_tls_why(t), "tls: the library chose TLS_CHACHA20_POLY1305_SHA256, "
+                                        "which is not allowed");
+    ck_assert(!nj_mon_tls_is_open(t));
 }
 END_TEST
 
@@ -399,6 +435,7 @@ int main(void)
     tcase_add_test(tc, a_session_is_made_when_the_whole_hello_is_here);
     tcase_add_test(tc, bytes_behind_the_handshake_come_out_of_the_same_call);
     tcase_add_test(tc, a_failed_handshake_has_the_providers_words_and_its_alert);
+    tcase_add_test(tc, a_suite_that_is_off_is_refused_though_the_library_chose_it);
     tcase_add_test(tc, what_does_not_fit_is_said_in_our_words);
     tcase_add_test(tc, an_endless_hello_is_refused_in_clear);
     tcase_add_loop_test(tc, a_request_in_clear_gets_the_sentence, 0, (int) COUNT(requests));
