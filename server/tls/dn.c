@@ -212,7 +212,8 @@ static bool is_named(const struct nj_dn_attribute *a)
 }
 
 /* An empty CN or SERIALNUMBER is as good as none. */
-static const struct nj_dn_attribute *last_of(const struct nj_dn_attribute *attrs, size_t n, int number)
+static const struct nj_dn_attribute *last_of(const struct nj_dn_attribute *attrs, size_t n,
+                                             int number)
 {
     const struct nj_dn_attribute *found = NULL;
     for (size_t i = 0; i < n; i++) {

@@ -152,8 +152,7 @@ static const void *by_sans(const struct nj_map_ask *ask, const struct nj_cert *c
         if (san->kind != kind) {
             continue;
         }
-        const void *user =
-            kind == NJ_SAN_URI ? find_uri(ask, san->value) : find(ask, san->value);
+        const void *user = kind == NJ_SAN_URI ? find_uri(ask, san->value) : find(ask, san->value);
         if (user != NULL) {
             say_quoted(ask, words, ask->name(ask->arg, user), "");
             return user;

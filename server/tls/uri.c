@@ -176,8 +176,8 @@ static bool is_ip6(struct nj_span s)
     char text[INET6_ADDRSTRLEN + 1];
     uint8_t ip[16];
     size_t len = find(s, '%'); /* a zone stands behind "%25" */
-    if (len >= sizeof(text) || (len < s.len && (!starts_with(part(s, len, s.len), "%25") ||
-                                                s.len - len < 4))) {
+    if (len >= sizeof(text) ||
+        (len < s.len && (!starts_with(part(s, len, s.len), "%25") || s.len - len < 4))) {
         return false;
     }
     memcpy(text, s.ptr, len);

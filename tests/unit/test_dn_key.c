@@ -71,10 +71,10 @@ END_TEST
 
 START_TEST(what_is_no_name_is_refused)
 {
-    static const char *const texts[] = { "",        " ",      "bob",     "CN",      "CN=",
-                                         "=bob",    ",CN=a",  "CN=a,b",  "+CN=a",   "CN=a+",
-                                         "O=x,CN=a+", "CN=#05", "CN=a,,O=b", "CN=\\zz", "CN=a\\4",
-                                         "CN==a" };
+    static const char *const texts[] = { "",          " ",       "bob",       "CN",
+                                         "CN=",       "=bob",    ",CN=a",     "CN=a,b",
+                                         "+CN=a",     "CN=a+",   "O=x,CN=a+", "CN=#05",
+                                         "CN=a,,O=b", "CN=\\zz", "CN=a\\4",   "CN==a" };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         ck_assert_msg(parse(&a, texts[i]) == NJ_E_INVALID, "\"%s\" was taken", texts[i]);
     }

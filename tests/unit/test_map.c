@@ -179,8 +179,9 @@ END_TEST
 
 START_TEST(without_a_certificate_nobody_is_found)
 {
-    const struct nj_map_ask question = { .names = names, .find = find_user, .may = user_may,
-                                         .name = user_name, .say = hear };
+    const struct nj_map_ask question = {
+        .names = names, .find = find_user, .may = user_may, .name = user_name, .say = hear
+    };
 
     ck_assert_ptr_null(nj_map_user(&question));
     ck_assert_str_eq(said.ptr, "User required in cert, no peer certificates found");
@@ -192,8 +193,9 @@ START_TEST(without_distinguished_names_the_texts_still_count)
     names_load(&file, "dup");
     const struct user *user = add("CN=dup,OU=x\\, y,O=B+O=A,C=US");
     add("CN=dup,OU=x\\, y,O=A,O=B,C=US");
-    const struct nj_map_ask question = { .chain = file.certs, .chain_n = 1, .find = find_user,
-                                         .may = user_may, .name = user_name };
+    const struct nj_map_ask question = {
+        .chain = file.certs, .chain_n = 1, .find = find_user, .may = user_may, .name = user_name
+    };
 
     ck_assert_ptr_eq(nj_map_user(&question), user);
 }
@@ -204,8 +206,12 @@ START_TEST(an_unreadable_certificate_is_nobody)
     static const uint8_t junk[] = { 0x30, 0x03, 0x02, 0x01, 0x00 };
     const struct nj_span chain = { junk, sizeof(junk) };
     add("CN=carol");
-    const struct nj_map_ask question = { .chain = &chain, .chain_n = 1, .names = names,
-                                         .find = find_user, .may = user_may, .name = user_name };
+    const struct nj_map_ask question = { .chain = &chain,
+                                         .chain_n = 1,
+                                         .names = names,
+                                         .find = find_user,
+                                         .may = user_may,
+                                         .name = user_name };
 
     ck_assert_ptr_null(nj_map_user(&question));
 }
