@@ -12,7 +12,7 @@
 
 enum {
     LINGER_MS = 500,
-    SEAL_AT_ONCE = 64 << 10,     /* plain bytes: about a millisecond of the slowest provider */
+    SEAL_AT_ONCE = 64 << 10,       /* plain bytes: about a millisecond of the slowest provider */
     HANDSHAKES_A_TURN_NS = 5000000 /* then those that are established come first */
 };
 

@@ -36,9 +36,9 @@ struct nj_monitor {
     bool closing;
     void (*closed)(void *arg);
     void *closed_arg;
-    uint64_t turn_ms;    /* the loop's time when a handshake was last looked at */
-    int64_t handshakes_ns; /* what handshakes have taken in that turn */
-    uint8_t *plain_buf;  /* NJ_MON_TLS_PLAIN_MAX; NULL on a plain port */
+    uint64_t turn_ms;                /* the loop's time when a handshake was last looked at */
+    int64_t handshakes_ns;           /* what handshakes have taken in that turn */
+    uint8_t *plain_buf;              /* NJ_MON_TLS_PLAIN_MAX; NULL on a plain port */
     char read_buf[NJ_HTTP_FEED_MAX]; /* for all clients: used up before the loop asks again */
 };
 

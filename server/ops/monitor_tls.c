@@ -94,7 +94,8 @@ static int open_records(struct nj_mon_tls *t, struct nj_tls_in *in, uint8_t *pla
         int rc = p->open(t->session, in, plain + *len_out, NJ_MON_TLS_PLAIN_MAX - *len_out, &n,
                          &t->sink);
         *len_out += n;
-        if (rc == NJ_NEED_IN || (rc == NJ_OK && in->used == in->len && p->has_plain(t->session) == 0)) {
+        if (rc == NJ_NEED_IN ||
+            (rc == NJ_OK && in->used == in->len && p->has_plain(t->session) == 0)) {
             return NJ_OK;
         }
         if (rc == NJ_E_CLOSED) {
@@ -168,7 +169,8 @@ static int refuse_clear(struct nj_mon_tls *t, const uint8_t *ptr)
     if (looks_like_http(ptr)) {
         (void) nj_buf_puts(&t->out, "HTTP/1.0 400 Bad Request\r\n\r\n"
                                     "Client sent an HTTP request to an HTTPS server.\n");
-        (void) nj_error_set(&t->err, NJ_E_INVALID, "client sent an HTTP request to an HTTPS server");
+        (void) nj_error_set(&t->err, NJ_E_INVALID,
+                            "client sent an HTTP request to an HTTPS server");
     }
     return fail(t);
 }

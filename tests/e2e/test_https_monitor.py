@@ -187,6 +187,16 @@ def test_no_client_certificate_is_asked_for(https, certs, version):
     assert "No client certificate CA names sent" in seen and "Client Certificate Types" not in seen
 
 
+def test_mapping_is_for_clients_alone(https, certs):
+    s = https("verify_and_map: true, ca_file: '%s'" % certs.ca.cert,
+              after='authorization { users: [ { user: "CN=client,O=Natterjack Tests" } ] }\n')
+
+    serves_https(s)
+    w = s.raw()
+    w.read_info()
+    w.start_tls(tls_context(cert=certs.client.cert, key=certs.client.key)).connect().ping()
+
+
 def test_pins_are_for_clients_alone(https, certs):
     s = https("verify: true, ca_file: '%s', pinned_certs: ['%s']" % (certs.ca.cert, certs.client.spki_sha256()))
 
