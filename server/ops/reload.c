@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth/mappers.h"
@@ -48,9 +49,15 @@ struct attempt {
 static int read_options(struct attempt *a)
 {
     const struct nj_options_source *source = a->r->c.source;
-    if (a->r->now->config_file == NULL) {
+    const char *path = a->r->now->config_file;
+    struct stat st;
+    if (path == NULL) {
         (void) nj_buf_puts(&a->text, "can only reload config when a file is provided using -c or "
                                      "--config");
+        return NJ_E_UNSUPPORTED;
+    }
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) { /* waiting for it would stop the thread */
+        (void) nj_buf_printf(&a->text, "%s is not a file that can be read again", path);
         return NJ_E_UNSUPPORTED;
     }
     return source->read(source->user, a->next, &a->text);

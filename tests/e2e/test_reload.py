@@ -131,6 +131,17 @@ def test_a_file_that_is_gone_changes_nothing(server):
     s.serves()
 
 
+@pytest.mark.own
+def test_a_pipe_is_not_read_again(server):
+    """Nobody may ever write into it: the server must not wait for that."""
+    s = server(conf="max_payload: 1000")
+    os.remove(s.conf_path)
+    os.mkfifo(s.conf_path)
+    assert refused(s) == s.conf_path + " is not a file that can be read again"
+    os.remove(s.conf_path)
+    reloaded(s, "max_payload: 2000")
+
+
 def test_signals_that_come_during_a_reload_wait(server):
     s = server(conf="max_payload: 1000")
     for i in range(20):
@@ -257,6 +268,20 @@ def test_the_next_ping_comes_by_the_new_interval(server):
     w.keep_pings = True
     w.expect(b"PING\r\n")
     w.expect_eof(b"-ERR 'Stale Connection'\r\n")
+
+
+@pytest.mark.own
+def test_write_deadline_holds_for_those_who_are_there(server):
+    """In the reference a connection keeps the deadline it came with."""
+    s = server(conf="write_deadline: 1h", monitor=True)
+    slow = s.client(rcvbuf=4096).sub("flood", 1).ping()
+    reloaded(s, 'write_deadline: "300ms"')
+    p = s.client()
+    line = b"PUB flood 32768\r\n" + b"x" * 32768 + b"\r\n"
+    for _ in range(512):
+        p.send(line, timeout=30 * wire.PATIENCE)
+    s.wait_log(r"cid:%d - .*Slow Consumer Detected: WriteDeadline of 300ms exceeded" % slow.cid)
+    p.ping()
 
 
 def test_client_advertise_is_told_to_newcomers(server):

@@ -158,6 +158,12 @@ static void visit(struct nj_worker *w, void *arg)
     atomic_store(&v->done, 1);
 }
 
+static void note_place(struct nj_worker *w, void *arg)
+{
+    int *seen = arg;
+    seen[w->id] = w->id + 1;
+}
+
 static void wait_until(_Atomic int *flag, int value)
 {
     int64_t until = nj_mono_us() + PATIENCE_US;
@@ -175,6 +181,18 @@ START_TEST(a_call_runs_on_the_thread_of_its_worker)
         wait_until(&v.done, 1);
         ck_assert_ptr_eq(v.w, set->at[i]);
         ck_assert(pthread_equal(v.thread, set->at[i]->thread));
+    }
+}
+END_TEST
+
+START_TEST(a_call_to_all_has_run_everywhere_when_it_returns)
+{
+    for (int round = 0; round < 200; round++) {
+        int seen[4] = { 0 }; /* each worker writes its own, plainly: the return is what orders them */
+        nj_workers_call_all(set, note_place, seen);
+        for (int i = 0; i < 4; i++) {
+            ck_assert_int_eq(seen[i], i + 1);
+        }
     }
 }
 END_TEST
@@ -691,6 +709,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_call_runs_on_the_thread_of_its_worker);
+    tcase_add_test(tc, a_call_to_all_has_run_everywhere_when_it_returns);
     tcase_add_test(tc, joining_runs_what_was_asked_before);
     tcase_add_test(tc, a_late_bell_is_quieted);
     tcase_add_test(tc, credit_goes_up_with_what_is_sent_and_comes_home);
