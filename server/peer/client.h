@@ -161,10 +161,9 @@ bool nj_client_is_nkey_user(const struct nj_client *c); /* it was let in as one 
 /* It is this user now, with that user's permissions; NULL: nobody in particular.  References are
  * taken; what it was before is let go. */
 void nj_client_set_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user);
-/* Other permissions for the same user (a reference is taken; NULL: none).  Then, when it has
- * subscriptions, nj_client_drop_denied_subs(). */
+/* Other permissions for the same user (a reference is taken; NULL: none).  Subscriptions that they
+ * do not allow are taken away, and it is told.  Between two operations. */
 void nj_client_set_perms(struct nj_client *c, struct nj_perms *perms);
-void nj_client_drop_denied_subs(struct nj_client *c);
 /* After a reload it stays and is this user of `auth`: other permissions replace those it has, and
  * subscriptions that they do not allow are taken away.  Between two operations. */
 void nj_client_renew_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user);

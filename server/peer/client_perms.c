@@ -14,7 +14,7 @@
 #include "peer/filter.h"
 #include "peer/replies.h"
 
-/* ---- whom ---------------------------------------------------------------------------------------- */
+/* ---- its slot ------------------------------------------------------------------------------------ */
 
 static struct nj_slot *slot_of(struct nj_client *c)
 {
@@ -28,36 +28,7 @@ bool nj_client_is_nkey_user(const struct nj_client *c)
 
 void nj_client_hide_filter(struct nj_client *c)
 {
-    nj_filter_hide(slot_of(c), &c->filter);
-}
-
-void nj_client_set_perms(struct nj_client *c, struct nj_perms *perms)
-{
-    struct nj_perms *old = c->perms;
-    bool any = perms != NULL && nj_perms_restrict(perms);
-    c->perms = any ? nj_perms_ref(perms) : NULL; /* else not even a test finds anything */
-    nj_client_hide_filter(c);
-    nj_replies_free(&c->replies);
-    if (any && perms->responses) {
-        c->replies = nj_replies_new(perms->responses_max, perms->responses_ttl_us);
-    }
-    nj_perms_unref(&old);
-}
-
-static void become(struct nj_client *c, struct nj_auth *auth, struct nj_user *user)
-{
-    struct nj_auth *old_auth = c->auth;
-    struct nj_user *old_user = c->admitted;
-    c->auth = auth != NULL ? nj_auth_ref(auth) : NULL;
-    c->admitted = nj_user_ref(user);
-    nj_auth_unref(&old_auth);
-    nj_user_unref(&old_user);
-}
-
-void nj_client_set_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user)
-{
-    become(c, auth, user);
-    nj_client_set_perms(c, user != NULL ? user->perms : NULL);
+    nj_filter_set(slot_of(c), &c->filter, NULL);
 }
 
 /* ---- publishing ---------------------------------------------------------------------------------- */
@@ -136,13 +107,10 @@ void nj_client_subscribe_violation(struct nj_client *c, struct nj_text subject,
 }
 
 /* What it asks for is more than it may see: then each message has to be looked at. */
-static void filter_for(struct nj_client *c, const char *subject, size_t len)
+static bool needs_filter(const struct nj_perms *p, const char *subject, size_t len)
 {
-    struct nj_subject_set *deny = c->perms->sub_deny;
-    if (c->filter == NULL && deny != NULL && nj_subject_has_wildcard(subject, len) &&
-        nj_subject_set_overlaps(deny, subject, len)) {
-        c->filter = nj_filter_show(slot_of(c), deny);
-    }
+    return p->sub_deny != NULL && nj_subject_has_wildcard(subject, len) &&
+           nj_subject_set_overlaps(p->sub_deny, subject, len);
 }
 
 bool nj_client_may_subscribe(struct nj_client *c, struct nj_text subject, struct nj_text queue)
@@ -150,11 +118,13 @@ bool nj_client_may_subscribe(struct nj_client *c, struct nj_text subject, struct
     if (!nj_perms_may_subscribe(c->perms, subject.ptr, subject.len, queue.ptr, queue.len)) {
         return false;
     }
-    filter_for(c, subject.ptr, subject.len);
+    if (c->filter == NULL && needs_filter(c->perms, subject.ptr, subject.len)) {
+        nj_filter_set(slot_of(c), &c->filter, c->perms->sub_deny);
+    }
     return true;
 }
 
-/* ---- after a reload ------------------------------------------------------------------------------ */
+/* ---- other permissions --------------------------------------------------------------------------- */
 
 static void put_label(const struct nj_client *c, struct nj_buf *b)
 {
@@ -189,21 +159,57 @@ static void say_removed(struct nj_client *c, const struct nj_sub *s)
     nj_buf_free(&log);
 }
 
-static bool may_keep(struct nj_client *c, const struct nj_sub *s)
+static bool may_keep(const struct nj_client *c, const struct nj_sub *s)
 {
-    return nj_client_may_subscribe(c, (struct nj_text){ nj_sub_subject(s), s->subject_len },
-                                   (struct nj_text){ nj_sub_queue(s), s->queue_len });
+    return nj_perms_may_subscribe(c->perms, nj_sub_subject(s), s->subject_len, nj_sub_queue(s),
+                                  s->queue_len);
 }
 
-void nj_client_drop_denied_subs(struct nj_client *c)
+/* The filter of before is shown until the one of now is. */
+static void judge_subs(struct nj_client *c)
 {
+    bool filter = false;
     for (uint32_t i = 0; c->perms != NULL && i < c->subs.used; i++) {
         struct nj_sub *s = c->subs.places[i].sub;
-        if (s != NULL && !may_keep(c, s)) {
+        if (s != NULL && may_keep(c, s)) {
+            filter = filter || needs_filter(c->perms, nj_sub_subject(s), s->subject_len);
+        } else if (s != NULL) {
             say_removed(c, s);
             nj_client_remove_sub(c, s);
         }
     }
+    nj_filter_set(slot_of(c), &c->filter, filter ? c->perms->sub_deny : NULL);
+}
+
+void nj_client_set_perms(struct nj_client *c, struct nj_perms *perms)
+{
+    struct nj_perms *old = c->perms;
+    bool any = perms != NULL && nj_perms_restrict(perms);
+    c->perms = any ? nj_perms_ref(perms) : NULL; /* else not even a test finds anything */
+    nj_replies_free(&c->replies);
+    if (any && perms->responses) {
+        c->replies = nj_replies_new(perms->responses_max, perms->responses_ttl_us);
+    }
+    judge_subs(c);
+    nj_perms_unref(&old);
+}
+
+/* ---- whom ---------------------------------------------------------------------------------------- */
+
+static void become(struct nj_client *c, struct nj_auth *auth, struct nj_user *user)
+{
+    struct nj_auth *old_auth = c->auth;
+    struct nj_user *old_user = c->admitted;
+    c->auth = auth != NULL ? nj_auth_ref(auth) : NULL;
+    c->admitted = nj_user_ref(user);
+    nj_auth_unref(&old_auth);
+    nj_user_unref(&old_user);
+}
+
+void nj_client_set_user(struct nj_client *c, struct nj_auth *auth, struct nj_user *user)
+{
+    become(c, auth, user);
+    nj_client_set_perms(c, user != NULL ? user->perms : NULL);
 }
 
 /* The same rules as before: then nothing of what follows from them changes. */
@@ -219,6 +225,5 @@ void nj_client_renew_user(struct nj_client *c, struct nj_auth *auth, struct nj_u
     become(c, auth, user);
     if (!same) {
         nj_client_set_perms(c, user != NULL ? user->perms : NULL);
-        nj_client_drop_denied_subs(c);
     }
 }

@@ -144,12 +144,12 @@ void nj_client_drop_subs(struct nj_client *c)
 {
     struct nj_sub_table *t = &c->subs;
     c->done_subs = NULL;
-    nj_client_hide_filter(c);
     for (uint32_t i = 0; i < t->used; i++) {
         if (t->places[i].sub != NULL) {
             nj_client_remove_sub(c, t->places[i].sub);
         }
     }
+    nj_client_hide_filter(c); /* after them: until then others may deliver to them */
 }
 
 /* ---- SUB --------------------------------------------------------------------------------------- */

@@ -15,15 +15,6 @@ struct nj_filter {
     struct nj_subject_set *deny;
 };
 
-struct nj_filter *nj_filter_show(struct nj_slot *slot, struct nj_subject_set *deny)
-{
-    struct nj_filter *f = nj_zalloc(sizeof(*f));
-    nj_subject_set_ref(deny);
-    f->deny = deny;
-    atomic_store_explicit(&slot->shown, f, memory_order_release);
-    return f;
-}
-
 static void reclaim(struct rcu_head *head)
 {
     struct nj_filter *f = nj_rcu_reclaim(head);
@@ -31,17 +22,24 @@ static void reclaim(struct rcu_head *head)
     nj_dealloc(f);
 }
 
-void nj_filter_hide(struct nj_slot *slot, struct nj_filter **fp)
+static struct nj_filter *filter_new(struct nj_subject_set *deny)
 {
-    struct nj_filter *f = *fp;
-    if (f == NULL) {
-        return;
+    struct nj_filter *f = nj_zalloc(sizeof(*f));
+    nj_subject_set_ref(deny);
+    f->deny = deny;
+    return f;
+}
+
+void nj_filter_set(struct nj_slot *slot, struct nj_filter **fp, struct nj_subject_set *deny)
+{
+    struct nj_filter *old = *fp;
+    *fp = deny != NULL ? filter_new(deny) : NULL;
+    if (deny != NULL || atomic_load_explicit(&slot->shown, memory_order_relaxed) == old) {
+        atomic_store_explicit(&slot->shown, *fp, memory_order_release);
     }
-    *fp = NULL;
-    if (atomic_load_explicit(&slot->shown, memory_order_relaxed) == f) {
-        atomic_store_explicit(&slot->shown, NULL, memory_order_relaxed);
+    if (old != NULL) {
+        nj_rcu_defer(&old->rcu, reclaim);
     }
-    nj_rcu_defer(&f->rcu, reclaim);
 }
 
 static unsigned kinds_of(const struct nj_filter *f, struct nj_worker *w, struct nj_text subject)

@@ -18,10 +18,12 @@ struct nj_sub;
 struct nj_subject_set;
 struct nj_worker;
 
-/* Owner: show a filter of what `deny` has (a reference is taken). */
-struct nj_filter *nj_filter_show(struct nj_slot *slot, struct nj_subject_set *deny);
-/* Owner: take it back; the slot may belong to somebody else by now.  Sets NULL. */
-void nj_filter_hide(struct nj_slot *slot, struct nj_filter **fp);
+/*
+ * Owner: show a filter of what `deny` has (a reference is taken) instead of *fp; NULL: none.  At no
+ * time is there nothing to be seen between the two.  With NULL the slot may belong to somebody else
+ * by now.
+ */
+void nj_filter_set(struct nj_slot *slot, struct nj_filter **fp, struct nj_subject_set *deny);
 
 /* Any worker, during its turn.  f: what the slot shows, not NULL. */
 bool nj_filter_denies(const struct nj_filter *f, struct nj_worker *w, const struct nj_sub *sub,

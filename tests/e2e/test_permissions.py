@@ -1,4 +1,6 @@
 """What a user may publish and subscribe to, to the byte."""
+import threading
+
 import pytest
 
 import wire
@@ -549,3 +551,38 @@ def test_a_reload_without_a_change_keeps_what_may_be_answered(server):
     reload(s, AFTER)
 
     w.pub("answer.1").ping()
+
+
+def test_filters_come_and_go_while_messages_flow(server):
+    conf = """authorization { users: [
+      { user: all, password: x }
+      { user: broad, password: x, permissions: { subscribe: { deny: [%s] } } }
+    ] }
+    """
+    s = server(conf=conf % "s.no")
+    stop = threading.Event()
+    pubs = [come(s, "all") for _ in range(2)]
+
+    def hammer(p):
+        while not stop.is_set():
+            p.send(b"PUB s.no 0\r\n\r\nPUB s.yes 0\r\n\r\n" * 200)
+            p.ping(30)
+    threads = [threading.Thread(target=hammer, args=(p,)) for p in pubs]
+    for t in threads:
+        t.start()
+    try:
+        for n in range(24):
+            w = come(s, "broad")
+            w.sub("s.*", 1).sub("*.*", 2, "g")
+            seen = b""
+            while b"s.yes 1 " not in seen or b"s.yes 2 " not in seen:
+                seen += w.flush(30)
+            assert b"s.no" not in seen
+            if n % 6 == 0:
+                reload(s, conf % ("s.no, t.%d" % n))
+            assert b"s.no" not in w.flush(30)
+            w.close()
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
