@@ -666,3 +666,17 @@ def test_bad_rules_have_their_place(run, tmp_path, rules, place):
 
     assert p.returncode == 1
     assert "%s:%s" % (conf, place) in p.stderr, p.stderr
+
+
+@pytest.mark.one_worker
+def test_the_example_of_the_page_is_a_good_configuration(run, tmp_path, certs):
+    with open(os.path.join(ROOT, "docs/rules.md")) as f:
+        text = f.read().split("```")[1]
+    for name, path in (("server.pem", certs.server_ecdsa.cert), ("server.key", certs.server_ecdsa.key),
+                       ("ca.pem", certs.ca.cert)):
+        text = text.replace('"%s"' % name, '"%s"' % path)
+    (tmp_path / "c.conf").write_text(text)
+
+    p = run(["-c", tmp_path / "c.conf", "-t"])
+
+    assert p.returncode == 0, p.stderr
