@@ -19,6 +19,7 @@
 #include "peer/client_tls.h"
 #include "peer/closed.h"
 #include "tls/block.h"
+#include "tls/ocsp_peer.h"
 #include "tls/cert.h"
 #include "tls/dn.h"
 #include "tls/fips.h"
@@ -85,6 +86,9 @@ static void add_tls(const struct nj_serving *s, struct nj_varz_facts *v)
     const struct nj_tls_setup *setup = nj_tls_door_setup(s->tls);
     v->tls_required = !s->allow_non_tls || nj_tls_door_first(s->tls) == NJ_FIRST_ALWAYS;
     v->tls_verify = nj_tls_door_verifies(s->tls);
+    v->tls_ocsp_peer_verify = setup->ocsp_peer;
+    v->ocsp_cached = setup->ocsp_peer && s->ocsp != NULL &&
+                     nj_ocsp_peers_facts(s->ocsp, &v->ocsp_cache);
     v->tls_timeout_s = (double) nj_tls_door_timeout_us(s->tls) / 1e6;
     v->tls_cert_not_after_ns = setup->not_after_s * 1000000000;
 }

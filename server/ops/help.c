@@ -137,7 +137,7 @@ static const char tls_tail[] =
     "out with a warning. cipher_suites limits TLS 1.2 only; the suites of TLS 1.3 are all on.\n"
     "\n"
     "A certificate that says must-staple comes with an OCSP response, others with ocsp { mode:\n"
-    "always }. ocsp_peer and ocsp_cache pass the check of a file and are not served yet.\n"
+    "always }. With verify, ocsp_peer: true asks about the certificates of clients.\n"
     "\n";
 
 const char *nj_program_name(const char *argv0)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "peer/handshakes.h"
+#include "tls/ocsp_cache.h"
 
 /* ---- /varz ----------------------------------------------------------------------------------- */
 
@@ -36,6 +37,8 @@ struct nj_varz_facts {
     bool tls_required;
     bool tls_verify;
     bool tls_ocsp_peer_verify;
+    bool ocsp_cached; /* the cache below is in use */
+    struct nj_ocsp_cache_facts ocsp_cache;
     const char *ip;            /* optional: client_advertise */
     char *const *connect_urls; /* optional, "host:port" */
     size_t connect_urls_n;

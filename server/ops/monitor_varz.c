@@ -131,6 +131,25 @@ static void put_disk_waits(struct nj_json *j)
     nj_json_end(j);
 }
 
+static void put_ocsp_cache(struct nj_json *j, const struct nj_varz_facts *f)
+{
+    const struct nj_ocsp_cache_facts *c = &f->ocsp_cache;
+    if (!f->ocsp_cached) {
+        return;
+    }
+    nj_json_object(j, "ocsp_peer_cache");
+    nj_json_str(j, "cache_type", "local");
+    nj_json_opt_uint(j, "cache_hits", c->hits);
+    nj_json_opt_uint(j, "cache_misses", c->misses);
+    nj_json_opt_uint(j, "cached_responses",
+                     c->responses[NJ_OCSP_GOOD] + c->responses[NJ_OCSP_REVOKED] +
+                         c->responses[NJ_OCSP_UNKNOWN]);
+    nj_json_opt_uint(j, "cached_revoked_responses", c->responses[NJ_OCSP_REVOKED]);
+    nj_json_opt_uint(j, "cached_good_responses", c->responses[NJ_OCSP_GOOD]);
+    nj_json_opt_uint(j, "cached_unknown_responses", c->responses[NJ_OCSP_UNKNOWN]);
+    nj_json_end(j);
+}
+
 static void put_rest(struct nj_json *j, const struct nj_varz_facts *f,
                      const struct nj_request_count *counts, size_t counts_n)
 {
@@ -145,6 +164,7 @@ static void put_rest(struct nj_json *j, const struct nj_varz_facts *f,
     put_feature_flags(j);
     nj_json_opt_str(j, "system_account", f->system_account);
     nj_json_opt_uint(j, "pinned_account_fails", f->pinned_account_fails);
+    put_ocsp_cache(j, f);
     put_kind_counts(j, "slow_consumer_stats", &f->slow);
     put_kind_counts(j, "stale_connection_stats", &f->stale);
     put_disk_waits(j);

@@ -109,8 +109,9 @@ bool nj_reader_tls(struct nj_option_reader *r, const struct nj_conf_member *m,
 /* Our own: ticket_rotation. */
 bool nj_reader_ticket_rotation(struct nj_option_reader *r, const struct nj_conf_member *m,
                                int64_t *ns_out);
-/* Members of a tls block that are checked and not served: ocsp_peer; cert_store and its kin. */
-bool nj_reader_ocsp_peer(struct nj_option_reader *r, const struct nj_conf_member *m, bool *on_out);
+/* ocsp_peer of a tls block; and what is checked and not served: cert_store and its kin. */
+bool nj_reader_ocsp_peer(struct nj_option_reader *r, const struct nj_conf_member *m,
+                         struct nj_tls_block *b);
 bool nj_reader_cert_store(struct nj_option_reader *r, const struct nj_conf_member *m);
 void nj_tls_block_init(struct nj_tls_block *b);
 void nj_tls_block_free(struct nj_tls_block *b); /* as nj_tls_block_init() made it, afterwards */

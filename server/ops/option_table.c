@@ -149,7 +149,7 @@ static const struct nj_option table[] = {
     { "ocsp", NO_ALIAS, NJ_OPTION_OTHER, NJ_RELOAD_YES, NULL, "boolean or map",
       "OCSP responses sent with the certificate", NOWHERE, nj_set_ocsp, NULL },
     { "ocsp_cache", NO_ALIAS, NJ_OPTION_OTHER, NJ_RELOAD_YES, NULL, "boolean or map",
-      "where OCSP answers about peers are kept; without effect", NOWHERE, nj_set_ocsp_cache, NULL },
+      "OCSP answers about peers: kept in memory, or not", NOWHERE, nj_set_ocsp_cache, NULL },
 
     /* ---- accounts and operators ---- */
     { "accounts", NO_ALIAS, NJ_OPTION_OTHER, NJ_RELOAD_YES, NULL, "map or list", "accounts",

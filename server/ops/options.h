@@ -93,6 +93,7 @@ struct nj_options {
     int ocsp_mode;      /* enum nj_ocsp_mode */
     char **ocsp_urls;   /* responders, in place of the certificate's own */
     size_t ocsp_urls_n;
+    bool ocsp_no_cache; /* what responders said of peers is forgotten at once */
     char *store_dir; /* NULL: nothing is kept on disk */
     char *tls_provider; /* "gnutls", else "wolfssl", when NULL */
     char **plugin_dirs; /* in order, the built-in directory not included */

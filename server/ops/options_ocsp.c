@@ -127,6 +127,7 @@ static void cache_member(struct nj_option_reader *r, const struct nj_conf_member
             nj_reader_fail(r, v, "error parsing OCSP peer cache config, unknown type [%s]",
                            v->as.str.ptr);
         }
+        r->o->ocsp_no_cache = strcasecmp(v->as.str.ptr, "none") == 0;
     } else if (nj_key_is(m, "save_interval")) {
         cache_interval(r, m);
     } else if (!(nj_key_is(m, "local_store") && v->type == NJ_CONF_STRING) &&
@@ -135,12 +136,13 @@ static void cache_member(struct nj_option_reader *r, const struct nj_conf_member
     }
 }
 
-/* A cache is only filled by OCSP checks of peers, which are refused where they are asked for. */
+/* Answers about peers are kept in memory: there is no file of them. */
 void nj_set_ocsp_cache(struct nj_option_reader *r, const struct nj_option *opt,
                        const struct nj_conf_member *m)
 {
     const struct nj_conf_value *v = &m->value;
     (void) opt;
+    r->o->ocsp_no_cache = v->type == NJ_CONF_BOOL && !v->as.boolean;
     if (v->type == NJ_CONF_MAP) {
         for (size_t i = 0; i < v->as.map->count; i++) {
             cache_member(r, &v->as.map->members[i]);

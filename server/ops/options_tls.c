@@ -427,7 +427,7 @@ static bool read_ticket_rotation(struct tls_reader *t, const struct nj_conf_memb
 
 static bool read_ocsp_peer(struct tls_reader *t, const struct nj_conf_member *m)
 {
-    return nj_reader_ocsp_peer(t->r, m, &t->b->ocsp_peer);
+    return nj_reader_ocsp_peer(t->r, m, t->b);
 }
 
 static bool read_cert_store(struct tls_reader *t, const struct nj_conf_member *m)
@@ -590,8 +590,5 @@ void nj_set_tls(struct nj_option_reader *r, const struct nj_option *opt,
     nj_tls_block_free(b);
     if (!nj_reader_tls(r, m, NJ_TLS_CLIENTS, b)) {
         return;
-    }
-    if (b->ocsp_peer) {
-        nj_reader_unserved(r, m, "asks for ocsp_peer, which is not served yet; remove it");
     }
 }

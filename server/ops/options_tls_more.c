@@ -8,7 +8,9 @@
 /* Report and stop. */
 #define FAIL(r, v, ...) (nj_reader_fail((r), (v), __VA_ARGS__), false)
 
-/* ---- OCSP of peers: read, not served -------------------------------------------------------- */
+/* ---- OCSP of peers -------------------------------------------------------------------------- */
+
+#define SECOND INT64_C(1000000000)
 
 static bool ocsp_unknown(struct nj_option_reader *r, const struct nj_conf_member *block,
                          const struct nj_conf_member *m)
@@ -20,13 +22,17 @@ static bool ocsp_unknown(struct nj_option_reader *r, const struct nj_conf_member
     return false;
 }
 
+/* Zero and less leave the default. */
 static bool ocsp_seconds(struct nj_option_reader *r, const struct nj_conf_member *block,
-                         const struct nj_conf_member *m)
+                         const struct nj_conf_member *m, int64_t *ns_out)
 {
     struct nj_buf why;
     int64_t ns = 0;
     nj_buf_init(&why, SIZE_MAX);
     int rc = nj_seconds_read(&m->value, &ns, &why);
+    if (rc == NJ_OK && ns > 0) {
+        *ns_out = ns;
+    }
     if (rc == NJ_E_INVALID) {
         const struct nj_conf_value *at = m->value.file == NULL ? &block->value : &m->value;
         nj_reader_fail(r, &block->value,
@@ -40,28 +46,45 @@ static bool ocsp_seconds(struct nj_option_reader *r, const struct nj_conf_member
 }
 
 static bool ocsp_member(struct nj_option_reader *r, const struct nj_conf_member *block,
-                        const struct nj_conf_member *m, bool *on_out)
+                        const struct nj_conf_member *m, struct nj_tls_block *b)
 {
-    static const char *const times[] = { "ca_timeout", "allowed_clockskew",
-                                         "cache_ttl_when_next_update_unset", NULL };
-    static const char *const switches[] = { "verify", "warn_only", "unknown_is_good",
-                                            "allow_when_ca_unreachable", NULL };
-    if (nj_key_among(m, times)) {
-        return ocsp_seconds(r, block, m);
+    struct nj_ocsp_rules *rules = &b->ocsp_rules;
+    const struct {
+        const char *name;
+        int64_t *ns;
+    } times[] = { { "ca_timeout", &rules->ca_timeout_ns },
+                  { "allowed_clockskew", &rules->clockskew_ns },
+                  { "cache_ttl_when_next_update_unset", &rules->ttl_unset_ns } };
+    const struct {
+        const char *name;
+        bool *on;
+    } switches[] = { { "verify", &b->ocsp_peer },
+                     { "warn_only", &rules->warn_only },
+                     { "unknown_is_good", &rules->unknown_is_good },
+                     { "allow_when_ca_unreachable", &rules->allow_when_ca_unreachable } };
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        if (nj_key_is(m, times[i].name)) {
+            return ocsp_seconds(r, block, m, times[i].ns);
+        }
     }
-    if (!nj_key_among(m, switches) || m->value.type != NJ_CONF_BOOL) {
-        return ocsp_unknown(r, block, m);
+    for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+        if (nj_key_is(m, switches[i].name) && m->value.type == NJ_CONF_BOOL) {
+            *switches[i].on = m->value.as.boolean;
+            return true;
+        }
     }
-    if (nj_key_is(m, "verify")) {
-        *on_out = m->value.as.boolean;
-    }
-    return true;
+    return ocsp_unknown(r, block, m);
 }
 
-bool nj_reader_ocsp_peer(struct nj_option_reader *r, const struct nj_conf_member *m, bool *on_out)
+bool nj_reader_ocsp_peer(struct nj_option_reader *r, const struct nj_conf_member *m,
+                         struct nj_tls_block *b)
 {
+    b->ocsp_peer = false;
+    b->ocsp_rules = (struct nj_ocsp_rules){ .ca_timeout_ns = 2 * SECOND,
+                                            .clockskew_ns = 30 * SECOND,
+                                            .ttl_unset_ns = 3600 * SECOND };
     if (m->value.type == NJ_CONF_BOOL) {
-        *on_out = m->value.as.boolean;
+        b->ocsp_peer = m->value.as.boolean;
         return true;
     }
     if (m->value.type != NJ_CONF_MAP) {
@@ -70,7 +93,7 @@ bool nj_reader_ocsp_peer(struct nj_option_reader *r, const struct nj_conf_member
     }
     const struct nj_conf_map *map = m->value.as.map;
     for (size_t i = 0; i < map->count; i++) {
-        if (!ocsp_member(r, m, &map->members[i], on_out)) {
+        if (!ocsp_member(r, m, &map->members[i], b)) {
             return false;
         }
     }

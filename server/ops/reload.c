@@ -150,6 +150,7 @@ static void install(struct attempt *a)
     struct nj_hub *hub = r->c.hub;
     struct nj_options *old = r->own;
     nj_server_lend_bcrypt(hub, a->serving);
+    nj_server_lend_ocsp(hub, a->next, a->serving);
     a->serving->auth_gen = hub->serving->auth_gen + 1;
     struct nj_tls_door *door = hub->serving->tls != NULL ? nj_tls_door_ref(hub->serving->tls) : NULL;
     nj_hub_serve(hub, a->serving);

@@ -36,6 +36,7 @@
 #include "peer/closed.h"
 #include "plugin/registry.h"
 #include "tls/block.h"
+#include "tls/ocsp_peer.h"
 #include "tls/fips.h"
 
 #define FIRST_CID 5 /* the reference's internal clients have the first four */
@@ -255,6 +256,19 @@ void nj_server_lend_bcrypt(struct nj_hub *hub, struct nj_serving *serving)
     serving->bcrypt = hub->bcrypt;
 }
 
+void nj_server_lend_ocsp(struct nj_hub *hub, const struct nj_options *o, struct nj_serving *serving)
+{
+    bool wanted = serving->tls != NULL && nj_tls_door_setup(serving->tls)->ocsp_peer;
+    if (hub->ocsp == NULL && wanted) {
+        hub->ocsp = nj_ocsp_peers_start();
+        nj_log_info("OCSP peer cache online, type [%s]", o->ocsp_no_cache ? "none" : "local");
+    }
+    if (hub->ocsp != NULL) {
+        nj_ocsp_peers_remember(hub->ocsp, !o->ocsp_no_cache);
+    }
+    serving->ocsp = hub->ocsp;
+}
+
 /* ---- the hub -------------------------------------------------------------------------------------------- */
 
 static void make_hub(struct server *s)
@@ -334,6 +348,7 @@ static int make_monitor_setup(const struct server *s, const struct nj_options *o
     }
     block.verify = false;
     block.verify_and_map = false;
+    block.ocsp_peer = false;
     block.pinned_n = 0;
     int rc = make_setup(&block, o->tls_provider, s->reg, NULL,
                         nj_stapling_is_on(s->stapling) ? MAY_STAPLE : NO_STAPLES, setup_out, err);
@@ -505,6 +520,7 @@ static int prepare(struct server *s)
     }
     nj_mappers_log(s->hub.serving->mappers);
     nj_server_lend_bcrypt(&s->hub, s->hub.serving);
+    nj_server_lend_ocsp(&s->hub, s->o, s->hub.serving);
     if (start_workers(s, &err) != NJ_OK) {
         return fatal("", &err);
     }
@@ -642,6 +658,7 @@ int nj_server_run(const struct nj_options *o, const struct nj_options_source *ag
     }
     nj_stapling_free(&s->stapling);
     nj_bcrypt_stop(&s->hub.bcrypt);
+    nj_ocsp_peers_stop(&s->hub.ocsp);
     nj_workers_join(&s->hub.workers);
     nj_reload_free(&s->reload);
     nj_rcu_barrier();

@@ -37,6 +37,9 @@ int nj_server_build_serving(const struct nj_options *o, struct nj_registry *reg,
 
 /* Start the hub's bcrypt thread when the options have a hash for the first time. */
 void nj_server_lend_bcrypt(struct nj_hub *hub, struct nj_serving *serving);
+/* Likewise for the threads that ask about certificates of peers. */
+void nj_server_lend_ocsp(struct nj_hub *hub, const struct nj_options *o,
+                         struct nj_serving *serving);
 
 /* "host" or "host:port", as client_advertise has it.  *port_out 0: as listened.  Nothing is written
  * for an empty text.  The caller frees *host_out (nj_dealloc). */

@@ -102,6 +102,7 @@ void nj_client_close_silently(struct nj_client *c, enum nj_close_reason reason)
     }
     c->reason = reason;
     nj_client_mapper_stop(c);
+    nj_client_forget_ocsp(c);
     nj_client_stop_wait(c);
     nj_timer_stop(&c->conn.worker->timers, &c->ping_timer);
     nj_timer_stop(&c->conn.worker->timers, &c->expire_timer);

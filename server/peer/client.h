@@ -22,6 +22,7 @@
 #include "proto/parse.h"
 
 struct nj_account;
+struct nj_ocsp_answer_due;
 struct nj_client_mapping;
 struct nj_filter;
 struct nj_perms;
@@ -86,6 +87,8 @@ struct nj_client {
     /* TLS */
     bool tls_first;  /* INFO went out inside TLS */
     bool info_sent;
+    bool tls_resumed;
+    struct nj_ocsp_answer_due *ocsp; /* an answer is to come; ends by itself */
     uint16_t tls_version, tls_suite; /* 0: plain */
     struct nj_tls_door *door; /* a reference: what it came in by, which a reload may replace */
     uint8_t sniff_len, sniff_want;
@@ -217,9 +220,15 @@ void nj_client_begin(struct nj_client *c);
 size_t nj_client_sniff(struct nj_client *c, const uint8_t *ptr, size_t len);
 void nj_client_sniff_timeout(struct nj_client *c);
 void nj_client_secured(struct nj_conn *conn);
+void nj_client_welcome(struct nj_client *c); /* nothing speaks against the peer any more */
+void nj_client_not_ocsp_valid(struct nj_client *c);
 bool nj_client_fits_pins(struct nj_client *c); /* those in force now, not those it came in by */
 void nj_client_tls_failed(struct nj_client *c, enum nj_conn_end why);
 void nj_client_tls_timeout(struct nj_client *c);
+
+/* client_ocsp.c */
+void nj_client_ask_ocsp(struct nj_client *c);
+void nj_client_forget_ocsp(struct nj_client *c); /* it leaves */
 
 /* client_log.c: lines with the connection's prefix. */
 void nj_client_log(const struct nj_client *c, enum nj_log_level level, const char *fmt, ...)

@@ -238,7 +238,6 @@ void nj_client_secured(struct nj_conn *conn)
 {
     struct nj_client *c = (struct nj_client *) (void *) conn;
     struct nj_tls_info info = { .size = sizeof(info) };
-    char spare[2][24];
     nj_client_stop_wait(c);
     /* Pins that came by a reload while the handshake was under way count as well. */
     if (!pin_fits(c, c->door) || !nj_client_fits_pins(c)) {
@@ -254,7 +253,18 @@ void nj_client_secured(struct nj_conn *conn)
     if (!choice_is_allowed(c, &info)) {
         return;
     }
-    count(c, info.resumed != 0 ? NJ_HS_RESUMED : NJ_HS_FULL);
+    c->tls_resumed = info.resumed != 0;
+    if (c->door->c.setup->ocsp_peer) {
+        nj_client_ask_ocsp(c); /* goes on with nj_client_welcome() */
+    } else {
+        nj_client_welcome(c);
+    }
+}
+
+void nj_client_welcome(struct nj_client *c)
+{
+    char spare[2][24];
+    count(c, c->tls_resumed ? NJ_HS_RESUMED : NJ_HS_FULL);
     nj_client_debug(c, "TLS handshake complete");
     nj_client_debug(c, "TLS version %s, cipher suite %s",
                     nj_tls_version_text(c->tls_version, spare[0]),
@@ -264,6 +274,14 @@ void nj_client_secured(struct nj_conn *conn)
         nj_client_send_info(c, NJ_INFO_FIRST);
     }
     nj_client_ready(c);
+}
+
+void nj_client_not_ocsp_valid(struct nj_client *c)
+{
+    nj_client_log(c, NJ_LVL_ERR, "TLS handshake error: client not OCSP valid");
+    count(c, NJ_HS_CERTIFICATE);
+    nj_tls_stream_abort(&c->conn, NJ_ALERT_BAD_CERTIFICATE);
+    nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
 }
 
 static enum nj_log_level level_of(const struct nj_error *err)

@@ -22,6 +22,7 @@ struct nj_bcrypt;
 struct nj_closed_ring;
 struct nj_client;
 struct nj_match_cache;
+struct nj_ocsp_peers;
 struct nj_verdict_cache;
 struct nj_registry;
 
@@ -64,6 +65,7 @@ struct nj_hub {
     struct nj_account *global; /* $G */
     struct nj_bcrypt *bcrypt; /* control thread; NULL: no hash was ever configured */
     struct nj_tls_rate tls_rate;
+    struct nj_ocsp_peers *ocsp; /* control thread; NULL: ocsp_peer was never asked for */
     const struct nj_registry *registry; /* providers want to know of each worker's thread */
     bool no_cache; /* no_sublist_cache */
     struct nj_workers *workers;

@@ -14,6 +14,7 @@
 
 struct nj_auth;
 struct nj_bcrypt;
+struct nj_ocsp_peers;
 struct nj_map_names;
 struct nj_mappers;
 struct nj_tls_door;
@@ -44,6 +45,7 @@ struct nj_serving {
     uint64_t auth_gen;       /* differs whenever `auth` judges differently */
     struct nj_mappers *mappers; /* a reference; NULL: none are configured */
     struct nj_bcrypt *bcrypt; /* borrowed of the hub; NULL: no hash is configured */
+    struct nj_ocsp_peers *ocsp; /* borrowed of the hub; NULL: ocsp_peer was never asked for */
     struct nj_tls_door *tls;  /* a reference; NULL: no tls block */
     bool allow_non_tls;
     char *advertise_host; /* client_advertise; NULL: as listened */

@@ -7,6 +7,7 @@
 #include "tls/fips.h"
 #include "tls/material.h"
 #include "tls/names.h"
+#include "tls/ocsp.h"
 #include "tls/offer.h"
 #include "tls/print.h"
 #include "tls/tls_block.h"
@@ -129,6 +130,26 @@ static int load_files(struct build *b)
     return rc;
 }
 
+static int take_ocsp_rules(struct build *b)
+{
+    const struct nj_tls_block *block = b->args->block;
+    struct nj_tls_setup *setup = b->setup;
+    setup->ocsp_peer = block->ocsp_peer;
+    setup->ocsp_rules = block->ocsp_rules;
+    if (!block->ocsp_peer || setup->verify == NJ_TLS_VERIFY_NONE) {
+        return NJ_OK;
+    }
+    if (setup->policy.anchors_n == 0) {
+        return nj_error_set(b->err, NJ_E_INVALID,
+                            "ocsp_peer needs ca_file: who issued a certificate must be known");
+    }
+    return nj_ocsp_is_possible(setup->provider->crypto)
+               ? NJ_OK
+               : nj_error_set(b->err, NJ_E_UNSUPPORTED,
+                              "tls provider \"%s\" cannot do ocsp_peer: it verifies no signatures",
+                              b->args->provider_name);
+}
+
 static int build(struct build *b)
 {
     const struct nj_tls_block *block = b->args->block;
@@ -143,6 +164,9 @@ static int build(struct build *b)
     }
     b->setup->verify =
         block->verify || block->verify_and_map ? NJ_TLS_VERIFY_REQUIRE : NJ_TLS_VERIFY_NONE;
+    if ((rc = take_ocsp_rules(b)) < 0) {
+        return rc;
+    }
     b->caps = b->args->provider->caps();
     rc = nj_tls_offer_make(b->args, &b->setup->offer, b->err);
     if (rc < 0) {

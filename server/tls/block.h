@@ -13,11 +13,11 @@
 
 #include "natterjack/tls.h"
 #include "tls/pins.h"
+#include "tls/tls_block.h"
 #include "tls/print.h"
 #include "tls/verify.h"
 
 struct nj_hello;
-struct nj_tls_block;
 struct nj_tls_contexts;
 struct nj_tls_material;
 
@@ -35,6 +35,8 @@ struct nj_tls_setup {
     bool has_cert;
     int64_t not_after_s; /* of the first certificate; 0 without one */
     bool tickets;
+    bool ocsp_peer; /* ask about certificates of peers, by ocsp_rules */
+    struct nj_ocsp_rules ocsp_rules;
     uint8_t print[NJ_TLS_PRINT_LEN]; /* equal: it does the same (print.h) */
     /* Versions, suites and groups that are on, for nj_hello_judge().  The rest is empty. */
     struct nj_tls_settings offer;

@@ -35,6 +35,7 @@ static int ask_one(const struct nj_ocsp_ask *ask, const char *url, struct nj_spa
     struct nj_ocsp_fetch f = { .url = url,
                                .request = request,
                                .timeout_ms = ask->timeout_ms,
+                               .get_only = ask->get_only,
                                .cancel_fd = ask->cancel_fd };
     struct nj_error err = NJ_ERROR_INIT;
     struct nj_buf body;
@@ -80,7 +81,8 @@ int nj_ocsp_ask(const struct nj_ocsp_ask *ask, struct nj_buf *raw, struct nj_ocs
         }
     }
     if (rc != NJ_OK) {
-        (void) nj_buf_printf(why, "exhausted ocsp servers: %s",
+        (void) nj_buf_printf(why, "exhausted %s: %s",
+                             ask->get_only ? "OCSP responders" : "ocsp servers",
                              reasons.ptr != NULL ? reasons.ptr : "");
     }
     nj_buf_free(&request);

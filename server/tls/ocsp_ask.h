@@ -3,6 +3,7 @@
  */
 #ifndef NJ_TLS_OCSP_ASK_H
 #define NJ_TLS_OCSP_ASK_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct nj_ocsp_ask {
     int64_t timeout_ms; /* of each HTTP request */
     int64_t skew_s;     /* tolerance of dates */
     int64_t (*now_s)(void);
+    bool get_only; /* no POST first: GET can be answered from caches on the way */
     int cancel_fd; /* readable: give up; -1: never */
 };
 

@@ -316,6 +316,9 @@ int nj_ocsp_fetch(const struct nj_ocsp_fetch *f, struct nj_buf *answer, struct n
         return rc;
     }
     (void) snprintf(base, sizeof(base), "http://%s%s", url.authority, url.path);
+    if (f->get_only) {
+        return get(&x, &url, base, answer, why);
+    }
     nj_buf_init(&out, SIZE_MAX);
     write_post(&out, &url, f->request);
     rc = run(&x, &url, &out, &status, answer);

@@ -7,6 +7,7 @@
  */
 #ifndef NJ_TLS_OCSP_FETCH_H
 #define NJ_TLS_OCSP_FETCH_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,11 +19,12 @@ struct nj_ocsp_fetch {
     const char *url;        /* of the responder; a / at its end does not count */
     struct nj_span request; /* DER */
     int64_t timeout_ms;     /* for each of the two tries; looking up a name has its own limits */
+    bool get_only;          /* no POST first */
     int cancel_fd;          /* readable: give up; -1: never */
 };
 
 /*
- * By POST; when that brings no answer with status 200, by GET.  NJ_OK with the body appended to
+ * By POST, unless get_only; when that brings no answer with status 200, by GET.  NJ_OK with the body appended to
  * `answer`, else NJ_E_IO (or what nj_ocsp_url_read() gave) and both reasons appended to `why`, one
  * a line, in the reference's words:
  *   Post "http://127.0.0.1:9": dial tcp 127.0.0.1:9: connect: connection refused

@@ -24,6 +24,16 @@ struct nj_cert_files {
     char *key_file;
 };
 
+/* How `ocsp_peer` judges. */
+struct nj_ocsp_rules {
+    int64_t ca_timeout_ns; /* of each question; default 2 s */
+    int64_t clockskew_ns;  /* tolerance of dates; default 30 s */
+    int64_t ttl_unset_ns;  /* how long an answer without nextUpdate is kept; default 1 h */
+    bool warn_only;        /* log, and let the peer in */
+    bool unknown_is_good;
+    bool allow_when_ca_unreachable; /* unless it was revoked when last asked */
+};
+
 /* A `tls` block as written: file names and numbers, nothing loaded. */
 struct nj_tls_block {
     bool present;     /* the block (or a --tls flag) is there, maybe empty */
@@ -37,7 +47,8 @@ struct nj_tls_block {
     bool verify_known_urls;      /* verify_cert_and_check_known_urls: routes and gateways only */
     bool verify_and_map;         /* the certificate chooses the user: map.h */
     bool insecure;               /* dialling only */
-    bool ocsp_peer;              /* refused at start until it is served */
+    bool ocsp_peer;              /* ask about certificates of peers */
+    struct nj_ocsp_rules ocsp_rules;
     uint16_t min_version;        /* 0x0303 or 0x0304; default 0x0303 */
     uint16_t *suites;            /* IANA, as listed, TLS 1.2 and 1.3; NULL = default list */
     size_t suites_n;

@@ -14,6 +14,7 @@
 #include "tests/abi/pair.h"
 #include "tls/cert.h"
 #include "tls/cert_ext.h"
+#include "tls/ocsp_cache.h"
 #include "tls/ocsp_http.h"
 #include "tls/ocsp_staple.h"
 
@@ -321,6 +322,62 @@ START_TEST(next_question_comes_after_half_of_the_time)
 }
 END_TEST
 
+/* ---- what is remembered ---------------------------------------------------------------------- */
+
+static void key_of(uint8_t key[NJ_OCSP_KEY_LEN], uint8_t set, uint8_t number)
+{
+    memset(key, 0, NJ_OCSP_KEY_LEN);
+    key[1] = set;
+    key[5] = number;
+}
+
+START_TEST(what_is_remembered_counts_until_its_end)
+{
+    struct nj_ocsp_cache *c = nj_ocsp_cache_new();
+    struct nj_ocsp_cache_facts facts;
+    enum nj_ocsp_status status = NJ_OCSP_UNKNOWN;
+    uint8_t key[NJ_OCSP_KEY_LEN], other[NJ_OCSP_KEY_LEN];
+    key_of(key, 1, 1);
+    key_of(other, 1, 2);
+    nj_ocsp_cache_put(c, key, NJ_OCSP_GOOD, 100);
+
+    ck_assert_int_eq(nj_ocsp_cache_get(c, key, 100, &status), 1);
+    ck_assert_int_eq(status, NJ_OCSP_GOOD);
+    ck_assert_int_eq(nj_ocsp_cache_get(c, key, 101, &status), 0);
+    ck_assert_int_lt(nj_ocsp_cache_get(c, other, 100, &status), 0);
+    nj_ocsp_cache_put(c, key, NJ_OCSP_REVOKED, 200);
+    ck_assert_int_eq(nj_ocsp_cache_get(c, key, 101, &status), 1);
+    ck_assert_int_eq(status, NJ_OCSP_REVOKED);
+
+    nj_ocsp_cache_facts(c, &facts);
+    ck_assert_uint_eq(facts.hits, 2);
+    ck_assert_uint_eq(facts.misses, 2);
+    ck_assert_uint_eq(facts.responses[NJ_OCSP_GOOD], 0);
+    ck_assert_uint_eq(facts.responses[NJ_OCSP_REVOKED], 1);
+    nj_ocsp_cache_free(&c);
+}
+END_TEST
+
+START_TEST(memory_is_bounded_and_the_oldest_makes_room)
+{
+    struct nj_ocsp_cache *c = nj_ocsp_cache_new();
+    struct nj_ocsp_cache_facts facts;
+    enum nj_ocsp_status status;
+    uint8_t key[NJ_OCSP_KEY_LEN];
+    for (int i = 0; i < 200; i++) { /* all of them want the same few places */
+        key_of(key, 7, (uint8_t) i);
+        nj_ocsp_cache_put(c, key, NJ_OCSP_GOOD, 1000 + i);
+    }
+    ck_assert_int_eq(nj_ocsp_cache_get(c, key, 0, &status), 1);
+    key_of(key, 7, 0);
+    ck_assert_int_lt(nj_ocsp_cache_get(c, key, 0, &status), 0);
+    nj_ocsp_cache_facts(c, &facts);
+    ck_assert_uint_gt(facts.responses[NJ_OCSP_GOOD], 0);
+    ck_assert_uint_lt(facts.responses[NJ_OCSP_GOOD], 32);
+    nj_ocsp_cache_free(&c);
+}
+END_TEST
+
 /* ---- HTTP ------------------------------------------------------------------------------------ */
 
 START_TEST(addresses_of_responders_are_taken_apart)
@@ -444,6 +501,8 @@ int main(void)
     tcase_add_test(tc, certificate_says_staple_responders_and_usage);
     tcase_add_test(tc, dates_are_tolerated_by_the_skew_and_no_more);
     tcase_add_test(tc, next_question_comes_after_half_of_the_time);
+    tcase_add_test(tc, what_is_remembered_counts_until_its_end);
+    tcase_add_test(tc, memory_is_bounded_and_the_oldest_makes_room);
     tcase_add_test(tc, addresses_of_responders_are_taken_apart);
     tcase_add_test(tc, http_answers_come_in_pieces);
     tcase_add_test(tc, http_answer_that_ends_early_is_bad);
