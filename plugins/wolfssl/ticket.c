@@ -152,6 +152,8 @@ int nj_wolf_tickets_on(struct nj_tls_ctx *ctx, WOLFSSL_CTX *c, const struct nj_t
         rc = wolfSSL_CTX_set_TicketHint(c, (int) life_s);
     }
     (void) wolfSSL_CTX_set_timeout(c, life_s);
+    /* Newer releases give a new ticket of TLS 1.2 for one that they refuse, but only then. */
+    (void) wolfSSL_CTX_UseSessionTicket(c);
     return rc;
 }
 #endif
