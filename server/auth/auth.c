@@ -197,8 +197,8 @@ bool nj_auth_has_hashes(const struct nj_auth *a)
 
 bool nj_auth_has_plain_secret(const struct nj_auth *a)
 {
-    bool found = a->token != NULL ? !nj_is_bcrypt(a->token)
-                                  : a->user != NULL && !nj_is_bcrypt(a->pass);
+    bool found =
+        a->token != NULL ? !nj_is_bcrypt(a->token) : a->user != NULL && !nj_is_bcrypt(a->pass);
     for (size_t i = 0; !found && i < a->users_n; i++) {
         found = a->users[i]->name != NULL && !nj_is_bcrypt(a->users[i]->pass);
     }
@@ -402,8 +402,7 @@ enum nj_recheck nj_auth_recheck(const struct nj_admission *was, const struct nj_
     if (is_given(was->name)) {
         return recheck_name(was, now, user_out);
     }
-    if (!nj_auth_required(now) ||
-        (now->token != NULL && same_text(now->token, was->auth->token))) {
+    if (!nj_auth_required(now) || (now->token != NULL && same_text(now->token, was->auth->token))) {
         return NJ_RECHECK_STAYS;
     }
     *user_out = now->no_auth_user;

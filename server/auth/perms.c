@@ -85,7 +85,7 @@ static void set_responses(struct nj_perms *p, const struct nj_perms_rules *rules
     if (rules->responses_ttl_ns > 0) {
         us = us > 0 ? us : 1;
     }
-    p->responses_ttl_us = rules->responses_ttl_ns == 0 ? RESPONSES_TTL_US
+    p->responses_ttl_us = rules->responses_ttl_ns == 0  ? RESPONSES_TTL_US
                           : rules->responses_ttl_ns < 0 ? -1
                                                         : us;
     if (p->responses && p->pub_allow == NULL) {

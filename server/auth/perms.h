@@ -27,8 +27,8 @@ struct nj_subject_list {
 struct nj_perms_rules {
     struct nj_subject_list pub_allow, pub_deny;
     struct nj_subject_list sub_allow, sub_deny;
-    bool responses;          /* may answer what was delivered to it */
-    int64_t responses_max;   /* answers to one message; 0: 1; negative: no limit */
+    bool responses;           /* may answer what was delivered to it */
+    int64_t responses_max;    /* answers to one message; 0: 1; negative: no limit */
     int64_t responses_ttl_ns; /* how long; 0: two minutes; negative: no limit */
 };
 

@@ -28,10 +28,10 @@ struct nj_perms;
 struct nj_user {
     _Atomic uint32_t refs; /* atomic */
     /* immutable once shared; strings are the user's own */
-    char *name;    /* NULL: an nkey user */
-    char *nkey;    /* its public key, "U…"; NULL: a user with a name */
-    char *pass;    /* plain or bcrypt; NULL: empty */
-    char *account; /* "$G" unless something else was said */
+    char *name;                 /* NULL: an nkey user */
+    char *nkey;                 /* its public key, "U…"; NULL: a user with a name */
+    char *pass;                 /* plain or bcrypt; NULL: empty */
+    char *account;              /* "$G" unless something else was said */
     uint8_t key[NJ_NKEY_BYTES]; /* of nkey */
     uint32_t types;
     uint32_t flags;

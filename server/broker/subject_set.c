@@ -15,7 +15,7 @@ struct ends {
 
 /* One token, reached by the tokens before it. */
 struct node {
-    struct node *all; /* the set's list of all nodes: deep patterns are freed without recursion */
+    struct node *all;   /* the set's list of all nodes: deep patterns are freed without recursion */
     struct node **kids; /* literal tokens, sorted */
     size_t kids_n, kids_cap;
     struct node *star;

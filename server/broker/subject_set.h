@@ -28,8 +28,8 @@ uint64_t nj_subject_set_id(const struct nj_subject_set *s);
 size_t nj_subject_set_count(const struct nj_subject_set *s);
 
 /* Which kinds of entries match; a bit mask. */
-#define NJ_SET_PLAIN 1U  /* a pattern alone */
-#define NJ_SET_QUEUES 2U /* patterns for a queue, whichever */
+#define NJ_SET_PLAIN 1U      /* a pattern alone */
+#define NJ_SET_QUEUES 2U     /* patterns for a queue, whichever */
 #define NJ_SET_QUEUE_FITS 4U /* one of them for the queue that was asked about */
 
 /* A subject with an empty token is in no set. */

@@ -20,7 +20,7 @@ struct place {
 _Static_assert(sizeof(struct place) == 128, "two cache lines");
 
 struct nj_verdict_cache {
-    struct place *places; /* NULL until there is something to keep */
+    struct place *places;     /* NULL until there is something to keep */
     const struct place *last; /* publishers repeat themselves */
     uint64_t seed;
     size_t missed; /* the place where get() looked last */
@@ -57,9 +57,9 @@ int nj_verdict_cache_get(struct nj_verdict_cache *c, uint64_t id, const char *su
     if (len > SUBJECT_MOST) {
         return -1;
     }
-    c->missed = (size_t) nj_subject_hash(c->seed ^ (id * UINT64_C(0x9e3779b97f4a7c15)), subject,
-                                         len) %
-                PLACES;
+    c->missed =
+        (size_t) nj_subject_hash(c->seed ^ (id * UINT64_C(0x9e3779b97f4a7c15)), subject, len) %
+        PLACES;
     const struct place *p = c->places != NULL ? &c->places[c->missed] : NULL;
     if (is_about(p, id, subject, len)) {
         c->last = p;

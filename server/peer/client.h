@@ -74,6 +74,7 @@ struct nj_client {
     char *nkey, *sig;
     char *jwt; /* for auth mappers; wiped like the secrets */
     bool by_token;
+    bool has_given_no_name; /* user or nkey is the no_auth_user's */
     bool has_cert_name; /* user is the name that its certificate stands for */
     char nonce[NJ_NONCE_LEN + 1]; /* "": it was told to sign nothing */
 

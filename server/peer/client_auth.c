@@ -102,8 +102,10 @@ static void become(struct nj_client *c, struct nj_auth *auth, struct nj_user *us
     nj_client_set_user(c, auth, user);
     if (user != NULL && user->name != NULL && c->user == NULL) {
         c->user = nj_strdup(user->name);
+        c->has_given_no_name = true;
     } else if (user != NULL && user->name == NULL && c->nkey == NULL) {
         c->nkey = nj_strdup(user->nkey);
+        c->has_given_no_name = true;
     }
 }
 

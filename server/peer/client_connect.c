@@ -266,8 +266,21 @@ static void take_string(char **to, const char *from)
     }
 }
 
+/* An option that is left out keeps its value, but this one it has never given. */
+static void forget_lent_name(struct nj_client *c)
+{
+    if (c->has_given_no_name) {
+        nj_dealloc(c->user);
+        nj_dealloc(c->nkey);
+        c->user = NULL;
+        c->nkey = NULL;
+        c->has_given_no_name = false;
+    }
+}
+
 static void take_over(struct nj_client *c, const struct options *o)
 {
+    forget_lent_name(c);
     c->verbose = o->verbose != 0;
     c->pedantic = o->pedantic != 0;
     c->echo = o->echo != 0;

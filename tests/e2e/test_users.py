@@ -118,6 +118,22 @@ def test_the_no_auth_user_may_begin_with_anything(server):
     assert s.conn(w.cid, extra="&auth=1")["authorized_user"] == "anna"
 
 
+@pytest.mark.quick
+@pytest.mark.parametrize("first", [b"PING\r\n", connect_line() + b"PING\r\n"])
+def test_who_is_the_no_auth_user_may_say_connect_again(server, first):
+    s = server(conf=CONF + "no_auth_user: anna\n", monitor=True)
+    w = s.client(connect=False)
+    w.send(first)
+    w.expect(b"PONG\r\n")
+
+    w.connect(name="late").ping()
+    assert s.conn(w.cid, extra="&auth=1")["authorized_user"] == "anna"
+    w.connect(**cred("carl", "")).ping()
+    assert s.conn(w.cid, extra="&auth=1")["authorized_user"] == "carl"
+    w.send(connect_line(**cred("anna", "no")))
+    w.expect_eof(VIOLATION)
+
+
 def test_the_no_auth_user_must_be_of_the_right_type(server):
     s = server(conf=CONF + "no_auth_user: emil\n")
     refused(s)
@@ -210,3 +226,64 @@ def test_a_thousand_users(server):
         s.client(**cred("u%d" % n, "p%d" % n)).ping()
         refused(s, **cred("u%d" % n, "p%d" % (n + 1)))
     refused(s, **cred("u1000", "p1000"))
+
+
+# ---- a reload
+
+def reload(s, conf):
+    with open(s.conf_path, "w") as f:
+        f.write(conf)
+    mark = s.log_size()
+    s.signal(1)
+    s.wait_log("Reloaded server configuration", since=mark)
+
+
+@pytest.mark.quick
+def test_a_reload_closes_whom_it_must_and_nobody_else(server):
+    def conf(users):
+        return "authorization { users: [ %s ] }\n" % ", ".join(users)
+    s = server(["-D"], conf=conf(["{user: stay, password: x}", "{user: new, password: x}",
+                                  "{user: gone, password: x}", "{user: type, password: x}"]))
+    stay, new, gone, kind = [s.client(**cred(u, "x")) for u in ("stay", "new", "gone", "type")]
+    stay.sub("a", 1).ping()
+
+    reload(s, conf(["{user: late, password: x}", "{user: stay, password: x}",
+                    "{user: new, password: y}",
+                    "{user: type, password: x, connection_types: [MQTT]}"]))
+
+    new.expect_eof(VIOLATION)
+    kind.expect_eof(VIOLATION)
+    gone.expect_eof(b"")
+    s.wait_log(r'- "\$G/user:new" - authentication error - User "new"$')
+    w = s.client(**cred("late", "x"))
+    w.pub("a").ping()
+    stay.expect(b"MSG a 1 0\r\n\r\n")
+    refused(s, **cred("gone", "x"))
+    s.client(**cred("new", "y")).ping()
+
+
+def test_a_reload_from_nothing_to_a_table_and_back(server):
+    s = server(conf="port: -1\n")
+    nobody = s.client()
+
+    reload(s, "port: -1\n" + CONF)
+
+    nobody.expect_eof(VIOLATION)
+    anna = s.client(**cred("anna", "s3cret"))
+    assert anna.info["auth_required"] is True
+    reload(s, "port: -1\n")
+    anna.expect_eof(b"")
+    assert "auth_required" not in s.client(connect=False).info
+
+
+def test_an_nkey_that_a_reload_brings(server):
+    key = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
+    s = server(conf=CONF)
+    early = s.client(connect=False)
+    assert "nonce" not in early.info
+
+    reload(s, CONF.replace("users: [", "users: [ {nkey: %s}" % key))
+
+    assert len(s.client(connect=False).info["nonce"]) == 15
+    early.send(connect_line(nkey=key, sig="A" * 86))
+    early.expect_eof(VIOLATION)

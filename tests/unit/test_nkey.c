@@ -5,8 +5,7 @@
 #include "auth/nkey.h"
 
 #define PUBLIC "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
-#define SIG                                                                                        \
-    "bnxg5G8aOV2LQdSE_lcM9clxm_fbTTZxsqQ1EpTNgJXmH6z5ezesd49kXfuNhoAqw_DmEtsGcNsJdug9wMuRDQ"
+#define SIG "bnxg5G8aOV2LQdSE_lcM9clxm_fbTTZxsqQ1EpTNgJXmH6z5ezesd49kXfuNhoAqw_DmEtsGcNsJdug9wMuRDQ"
 #define SIG_PLAIN                                                                                  \
     "bnxg5G8aOV2LQdSE/lcM9clxm/fbTTZxsqQ1EpTNgJXmH6z5ezesd49kXfuNhoAqw/DmEtsGcNsJdug9wMuRDQ"
 
@@ -30,7 +29,10 @@ END_TEST
 START_TEST(what_is_no_public_user_key_is_refused)
 {
     static const char *const table[] = {
-        "", "U", PUBLIC "A", "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLK",
+        "",
+        "U",
+        PUBLIC "A",
+        "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLK",
         "uab2cb576phbbpq5odorrz2lycmwpzgwgcn2kdk7dxoimzaskuy3rlkk", /* lower case */
         "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKA", /* checksum */
         "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLK1", /* alphabet */
@@ -65,12 +67,18 @@ START_TEST(what_is_no_signature_says_why)
         const char *text;
         enum nj_sig answer;
     } table[] = {
-        { SIG "==", NJ_SIG_NO_BASE64 },       { SIG_PLAIN, NJ_SIG_NO_BASE64 },
-        { SIG_PLAIN "=", NJ_SIG_NO_BASE64 },  { SIG_PLAIN "===", NJ_SIG_NO_BASE64 },
-        { SIG_PLAIN "=A=", NJ_SIG_NO_BASE64 }, { "@@", NJ_SIG_NO_BASE64 },
-        { "A", NJ_SIG_NO_BASE64 },            { "AAAAA", NJ_SIG_NO_BASE64 },
-        { "", NJ_SIG_NO_SIGNATURE },          { "AAAA", NJ_SIG_NO_SIGNATURE },
-        { SIG "AA", NJ_SIG_NO_SIGNATURE },    { SIG SIG, NJ_SIG_NO_SIGNATURE },
+        { SIG "==", NJ_SIG_NO_BASE64 },
+        { SIG_PLAIN, NJ_SIG_NO_BASE64 },
+        { SIG_PLAIN "=", NJ_SIG_NO_BASE64 },
+        { SIG_PLAIN "===", NJ_SIG_NO_BASE64 },
+        { SIG_PLAIN "=A=", NJ_SIG_NO_BASE64 },
+        { "@@", NJ_SIG_NO_BASE64 },
+        { "A", NJ_SIG_NO_BASE64 },
+        { "AAAAA", NJ_SIG_NO_BASE64 },
+        { "", NJ_SIG_NO_SIGNATURE },
+        { "AAAA", NJ_SIG_NO_SIGNATURE },
+        { SIG "AA", NJ_SIG_NO_SIGNATURE },
+        { SIG SIG, NJ_SIG_NO_SIGNATURE },
     };
     uint8_t sig[64];
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {

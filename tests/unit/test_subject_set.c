@@ -118,19 +118,32 @@ static const struct {
     bool covers;   /* whatever other matches, pattern does */
     bool overlaps; /* some subject is matched by both */
 } pairs[] = {
-    { "a", "a", true, true },          { "a", "b", false, false },
-    { "*", "a", true, true },          { "a", "*", false, true },
-    { "*", "*", true, true },          { ">", "*", true, true },
-    { "*", ">", false, true },         { ">", ">", true, true },
-    { "a.>", "a.>", true, true },      { "a.*", "a.>", false, true },
-    { "a.>", "a.*", true, true },      { "a.>", "a", false, false },
-    { "a", "a.>", false, false },      { "a.b", "*.b", false, true },
-    { "*.b", "a.*", false, true },     { "*.b", "a.*.c", false, false },
-    { "*.*", "a.>", false, true },     { "a.*.c", "a.b.>", false, true },
-    { "a.*.c", "b.>", false, false },  { "a.b.c", "a.b", false, false },
-    { "a.b", "a.b.c", false, false },  { "*.hidden", "zz.*", false, true },
-    { "a.>", ">", false, true },       { "a.b.c.>", "*.*", false, false },
-    { "a.b.c.>", "*.*.*", false, false }, { "a.b.c.>", "*.*.*.*", false, true },
+    { "a", "a", true, true },
+    { "a", "b", false, false },
+    { "*", "a", true, true },
+    { "a", "*", false, true },
+    { "*", "*", true, true },
+    { ">", "*", true, true },
+    { "*", ">", false, true },
+    { ">", ">", true, true },
+    { "a.>", "a.>", true, true },
+    { "a.*", "a.>", false, true },
+    { "a.>", "a.*", true, true },
+    { "a.>", "a", false, false },
+    { "a", "a.>", false, false },
+    { "a.b", "*.b", false, true },
+    { "*.b", "a.*", false, true },
+    { "*.b", "a.*.c", false, false },
+    { "*.*", "a.>", false, true },
+    { "a.*.c", "a.b.>", false, true },
+    { "a.*.c", "b.>", false, false },
+    { "a.b.c", "a.b", false, false },
+    { "a.b", "a.b.c", false, false },
+    { "*.hidden", "zz.*", false, true },
+    { "a.>", ">", false, true },
+    { "a.b.c.>", "*.*", false, false },
+    { "a.b.c.>", "*.*.*", false, false },
+    { "a.b.c.>", "*.*.*.*", false, true },
 };
 
 START_TEST(wildcards_on_both_sides)
@@ -195,11 +208,13 @@ static bool sub(const struct nj_perms *p, const char *s, const char *queue)
 
 START_TEST(deny_is_stronger_than_allow_and_no_list_allows_all)
 {
-    const struct nj_perms_rules both = { .pub_allow = LIST("a.>"), .pub_deny = LIST("a.no", "*.x") };
+    const struct nj_perms_rules both = { .pub_allow = LIST("a.>"),
+                                         .pub_deny = LIST("a.no", "*.x") };
     const struct nj_perms_rules deny = { .sub_deny = LIST("a.no") };
     struct nj_perms *p = perms_of(&both);
     ck_assert(nj_perms_restrict(p));
-    ck_assert(pub(p, "a.b") && pub(p, "a.no.c") && !pub(p, "a.no") && !pub(p, "a.x") && !pub(p, "b"));
+    ck_assert(pub(p, "a.b") && pub(p, "a.no.c") && !pub(p, "a.no") && !pub(p, "a.x") &&
+              !pub(p, "b"));
     ck_assert(sub(p, ">", "") && sub(p, "x", "q"));
     nj_perms_unref(&p);
     p = perms_of(&deny);
@@ -223,10 +238,9 @@ END_TEST
 START_TEST(responses_alone_allow_nothing_else)
 {
     const struct nj_perms_rules rules = { .responses = true };
-    const struct nj_perms_rules own = { .responses = true,
-                                        .responses_max = -1,
-                                        .responses_ttl_ns = 500,
-                                        .pub_allow = LIST("logs") };
+    const struct nj_perms_rules own = {
+        .responses = true, .responses_max = -1, .responses_ttl_ns = 500, .pub_allow = LIST("logs")
+    };
     struct nj_perms *p = perms_of(&rules);
     ck_assert(nj_perms_restrict(p) && p->responses && !pub(p, "a"));
     ck_assert_int_eq(p->responses_max, 1);
@@ -245,21 +259,20 @@ static const struct {
     const char *subject, *queue;
     bool may;
 } queues[] = {
-    { "w.1", "", true },        { "w.1", "v1.a", true },   { "w.1", "v1.*", true },
-    { "w.1", "v2", false },     { "w.1", "v1", false },    { "w.1", "v1.a.b", false },
-    { "w.1", "v1.>", false },   { "w.2", "any", true },    { "only", "", false },
-    { "only", "g", true },      { "only", "h", false },    { "wide", "x.y.z", true },
-    { "wide", "", false },      { "end", "a.prod", true }, { "end", "prod", false },
-    { "end", "a.dev", false },  { "dq", "", true },        { "dq", "no", false },
-    { "dq", "yes", true },      { "da", "yes", false },    { "da", "", false },
+    { "w.1", "", true },       { "w.1", "v1.a", true },   { "w.1", "v1.*", true },
+    { "w.1", "v2", false },    { "w.1", "v1", false },    { "w.1", "v1.a.b", false },
+    { "w.1", "v1.>", false },  { "w.2", "any", true },    { "only", "", false },
+    { "only", "g", true },     { "only", "h", false },    { "wide", "x.y.z", true },
+    { "wide", "", false },     { "end", "a.prod", true }, { "end", "prod", false },
+    { "end", "a.dev", false }, { "dq", "", true },        { "dq", "no", false },
+    { "dq", "yes", true },     { "da", "yes", false },    { "da", "", false },
 };
 
 START_TEST(queues_named_for_a_subject_decide_about_queues)
 {
-    const struct nj_perms_rules rules = {
-        .sub_allow = LIST("w.*", "w.1 v1.*", "only g", "wide >", "end *.prod", "dq", "da"),
-        .sub_deny = LIST("dq no", "da", "da other")
-    };
+    const struct nj_perms_rules rules = { .sub_allow = LIST("w.*", "w.1 v1.*", "only g", "wide >",
+                                                            "end *.prod", "dq", "da"),
+                                          .sub_deny = LIST("dq no", "da", "da other") };
     struct nj_perms *p = perms_of(&rules);
 
     ck_assert_msg(sub(p, queues[_i].subject, queues[_i].queue) == queues[_i].may, "%s %s",
