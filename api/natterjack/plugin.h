@@ -12,8 +12,8 @@
  *   - arrays of such structs are arrays of pointers.
  * For a struct that carries a result, the caller sets `size` and the callee fills what fits.
  *
- * The ABI is 0.x until both shipped providers pass the conformance kit: a 0.x plug-in is accepted
- * only by a server of the same minor.  From 1.0 on, majors must be equal and minors may differ.
+ * Majors of the ABI must be equal; minors may differ.  A minor grows with every slot or member that
+ * is added; what 1.0 has stays as it is (a record of it is compared in continuous integration).
  */
 #ifndef NATTERJACK_PLUGIN_H
 #define NATTERJACK_PLUGIN_H
@@ -29,8 +29,8 @@ extern "C" {
 #endif
 
 #define NJ_PLUGIN_MAGIC UINT32_C(0x4e4a5047) /* "NJPG" */
-#define NJ_ABI_MAJOR 0
-#define NJ_ABI_MINOR 1
+#define NJ_ABI_MAJOR 1
+#define NJ_ABI_MINOR 0
 #define NJ_PLUGIN_DOOR "nj_plugin_v1"
 
 #if defined(__GNUC__) || defined(__clang__)

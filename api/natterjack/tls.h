@@ -208,8 +208,7 @@ struct nj_tls_settings {
     const char *label;     /* for messages: "client tls block"; may be NULL */
 
     /* The secret before ticket_secret, as long as that one: tickets sealed with it are still
-     * accepted, none is made with it for a session that began with the new one.  NULL = none.
-     * Read it with NJ_FIELD: a server of ABI 0.1 before it was added has no such member. */
+     * accepted, none is made with it for a session that began with the new one.  NULL = none. */
     const uint8_t *ticket_secret_previous;
 };
 

@@ -229,7 +229,7 @@ struct slot {
         .name = #slot, .offset = offsetof(struct nj_authmap, slot)                                 \
     }
 
-/* What a provider of ABI 0.1 cannot do without.  The rest is asked for with NJ_TLS_HAS(). */
+/* What a provider of ABI 1.0 cannot do without.  The rest is asked for with NJ_TLS_HAS(). */
 static const struct slot tls_required[] = {
     TLS_SLOT(init),    TLS_SLOT(fini),         TLS_SLOT(about),     TLS_SLOT(caps),
     TLS_SLOT(ctx_new), TLS_SLOT(ctx_ref),      TLS_SLOT(ctx_unref), TLS_SLOT(accept),
@@ -288,12 +288,7 @@ static int check_table_of_kind(const void *iface, uint32_t kind, struct nj_error
 
 static int check_version(const struct nj_plugin *p, struct nj_error *err)
 {
-    bool fits = p->abi_major == NJ_ABI_MAJOR;
-    /* Before 1.0 a minor may change anything. */
-    if (NJ_ABI_MAJOR == 0 && p->abi_minor != NJ_ABI_MINOR) {
-        fits = false;
-    }
-    if (!fits) {
+    if (p->abi_major != NJ_ABI_MAJOR) {
         return nj_error_set(err, NJ_E_ABI, "built for plug-in ABI %u.%u, this server has %u.%u",
                             (unsigned) p->abi_major, (unsigned) p->abi_minor,
                             (unsigned) NJ_ABI_MAJOR, (unsigned) NJ_ABI_MINOR);

@@ -26,8 +26,8 @@ if [ ! -f "$record" ]; then
     exit 1
 fi
 if ! abidiff --no-show-locs "$record" "$work/border.so"; then
-    echo "abi: what crosses the border is no longer ABI $version.  Raise NJ_ABI_MINOR (while the major"
-    echo "is 0, or when something was added at an end), or NJ_ABI_MAJOR, and record it anew."
+    echo "abi: what crosses the border is no longer ABI $version.  When something was added at an end,"
+    echo "raise NJ_ABI_MINOR and record it anew; anything else breaks plug-ins that exist: take it back."
     exit 1
 fi
 echo "abi: the border is that of $version"

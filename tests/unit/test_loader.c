@@ -286,10 +286,8 @@ struct fault {
 
 static const struct fault faults[] = {
     { "shelf", "magic", "wrong magic 0x01020304, this server knows 0x4e4a5047" },
-    { "shelf", "major", "built for plug-in ABI 7.1, this server has 0.1" },
-    { "shelf", "old-major", "built for plug-in ABI 65535.1, this server has 0.1" },
-    { "shelf", "minor", "built for plug-in ABI 0.10, this server has 0.1" },
-    { "shelf", "old-minor", "built for plug-in ABI 0.0, this server has 0.1" },
+    { "shelf", "major", "built for plug-in ABI 8.0, this server has 1.0" },
+    { "shelf", "old-major", "built for plug-in ABI 0.0, this server has 1.0" },
     { "shelf", "descriptor", "its descriptor has 32 bytes, this server needs 40" },
     { "shelf", "empty-descriptor", "its descriptor has 0 bytes, this server needs 40" },
     { "shelf", "huge-descriptor", "its descriptor claims to have 4294967295 bytes, 65536 is" },
@@ -468,6 +466,19 @@ START_TEST(a_door_of_a_later_abi_beside_ours_is_no_fault)
 
     nj_registry_close(&reg);
     nj_dealloc(path);
+}
+END_TEST
+
+START_TEST(a_plugin_of_a_later_minor_is_taken)
+{
+    const struct nj_tls_provider *p = NULL;
+    struct nj_error err = NJ_ERROR_INIT;
+    place(one, "later-minor");
+    struct nj_registry *reg = open_dirs(one, NULL);
+
+    ck_assert_int_eq(nj_registry_tls(reg, "later-minor", &p, &err), NJ_OK);
+
+    nj_registry_close(&reg);
 }
 END_TEST
 
@@ -754,7 +765,7 @@ START_TEST(the_listing_shows_what_is_used_and_why_the_rest_is_not)
 
     ck_assert_int_eq(fclose(to), 0);
     assert_has(text, "KIND  NAME   VERSION  ABI  LIBRARY      FILE\n"
-                     "tls   alpha  0.0.1    0.1  Shelf 9.8.7  ");
+                     "tls   alpha  0.0.1    1.0  Shelf 9.8.7  ");
     assert_has(text, "one/nj_tls_alpha.so\n    can: tls1.3 alpn\n");
     assert_has(text, "\nrefused:\n  ");
     assert_has(text, "one/nj_tls_magic.so: wrong magic");
@@ -941,7 +952,7 @@ START_TEST(the_listing_shows_a_mapper_with_what_it_says_of_itself)
     nj_plugins_print(to, reg);
     (void) fclose(to);
 
-    assert_has(text, "authmap  alpha  0.0.2    0.");
+    assert_has(text, "authmap  alpha  0.0.2    1.");
     assert_has(text, "\n    does as it is told\n");
     ck_assert_ptr_null(strstr(text, "can:"));
     nj_registry_close(&reg);
@@ -974,6 +985,7 @@ static Suite *loader_suite(void)
     tcase_add_test(tc, a_provider_for_tests_is_taken_when_a_test_asks);
     tcase_add_test(tc, a_provider_that_lies_is_finished_at_once);
     tcase_add_test(tc, a_door_of_a_later_abi_beside_ours_is_no_fault);
+    tcase_add_test(tc, a_plugin_of_a_later_minor_is_taken);
     tcase_add_test(tc, the_null_provider_is_refused_by_the_server);
     tcase_add_test(tc, a_directory_in_place_of_a_file_is_refused);
     tcase_add_test(tc, a_file_that_others_can_write_is_refused);
