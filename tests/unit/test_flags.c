@@ -333,8 +333,7 @@ END_TEST
 
 START_TEST(flags_that_are_not_served_are_collected_by_name)
 {
-    static const char *const lines[] = { "-ms 8443",
-                                         "-s",
+    static const char *const lines[] = { "-s",
                                          "-r udp://h:1",
                                          "--log_size_limit 9",
                                          "--routes nats://h:1",
