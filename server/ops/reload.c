@@ -152,7 +152,8 @@ static void install(struct attempt *a)
     nj_server_lend_bcrypt(hub, a->serving);
     nj_server_lend_ocsp(hub, a->next, a->serving);
     a->serving->auth_gen = hub->serving->auth_gen + 1;
-    struct nj_tls_door *door = hub->serving->tls != NULL ? nj_tls_door_ref(hub->serving->tls) : NULL;
+    struct nj_tls_door *door =
+        hub->serving->tls != NULL ? nj_tls_door_ref(hub->serving->tls) : NULL;
     nj_hub_serve(hub, a->serving);
     for (size_t i = 0; i < a->built_n; i++) {
         r->hooks[i].install(r->hooks[i].user, a->built[i]);
@@ -175,9 +176,8 @@ static void write_pid_file(const struct nj_options *o)
     static const char at_start[] = "Could not write pidfile: ";
     struct nj_error err = NJ_ERROR_INIT;
     if (nj_pid_file_write(o->pid_file, &err) != NJ_OK) {
-        const char *why = strstr(err.text, at_start) == err.text
-                              ? err.text + sizeof(at_start) - 1
-                              : err.text;
+        const char *why =
+            strstr(err.text, at_start) == err.text ? err.text + sizeof(at_start) - 1 : err.text;
         nj_log_error("Failed to write pidfile: %s", why);
     }
 }

@@ -28,8 +28,10 @@ struct nj_reload_config {
     const struct nj_options_source *source; /* borrowed for ever */
     /* What else the server does with new options; both with `user`. */
     void *user;
-    void (*installed)(void *user, const struct nj_options *o, int64_t at_ns); /* valid until the next */
-    void (*move_ports_file)(void *user); /* after installed(): remove the old one, write the new one */
+    /* They are in force; borrowed until the next call. */
+    void (*installed)(void *user, const struct nj_options *o, int64_t at_ns);
+    /* After installed(): remove the old file, write the new one. */
+    void (*move_ports_file)(void *user);
 };
 
 /* What a hook looks at while it builds.  Borrowed for the call. */

@@ -165,8 +165,8 @@ static void add_text(struct compare *c, const char *fmt, ...)
 
 static int refuse(struct compare *c, const char *name, const char *was, const char *is)
 {
-    return nj_error_set(c->err, NJ_E_UNSUPPORTED, "config reload not supported for %s: old=%s, new=%s",
-                        name, was, is);
+    return nj_error_set(c->err, NJ_E_UNSUPPORTED,
+                        "config reload not supported for %s: old=%s, new=%s", name, was, is);
 }
 
 static int refuse_row(struct compare *c, const struct row *r)
@@ -454,6 +454,7 @@ static int compare_write_timeout(struct compare *c)
 
 /* ---- the table --------------------------------------------------------------------------------------- */
 
+/* clang-format off */
 #define AT(m) .at = offsetof(struct nj_options, m)
 #define LIST(m) AT(m), .count_at = offsetof(struct nj_options, m##_n)
 #define LOOK(function) { .fn = function }
@@ -461,6 +462,8 @@ static int compare_write_timeout(struct compare *c)
 #define TAKE(what, kind, m) { NULL, "Reloaded: " what " = ", kind, AT(m) }
 #define LOGS(what, kind, m) { NULL, "Reloaded: " what " = ", kind, AT(m), .logging = true }
 #define WHO(what, kind, m) { NULL, "Reloaded: authorization " what, kind, AT(m) }
+
+/* clang-format on */
 
 /* In the order in which the reference compares. */
 static const struct row rows[] = {

@@ -131,6 +131,7 @@ void nj_hub_serve(struct nj_hub *hub, struct nj_serving *serving)
     /* A worker that begins reads hub->serving: whoever answers has done so. */
     nj_workers_call_all(hub->workers, has_begun, NULL);
     nj_workers_call_all(hub->workers, take_serving, serving);
-    hub->serving = serving; /* not earlier: a worker reads it when it starts, which may be just now */
+    /* Not earlier: a worker reads it when it starts, which may be just now. */
+    hub->serving = serving;
     nj_serving_unref(&old);
 }

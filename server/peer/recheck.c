@@ -49,8 +49,7 @@ static void gather_open(struct nj_client *c, void *arg)
 static void send_away(struct nj_client *c)
 {
     if (nj_log_once_allowed("maximum connections exceeded", nj_mono_us() / 1000)) {
-        nj_client_log(c, NJ_LVL_ERR, "maximum connections exceeded - Account:%s",
-                      c->account->name);
+        nj_client_log(c, NJ_LVL_ERR, "maximum connections exceeded - Account:%s", c->account->name);
     }
     nj_client_close(c, NJ_CLOSE_MAX_CONNECTIONS);
 }

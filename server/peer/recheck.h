@@ -17,10 +17,10 @@ struct nj_hub;
 int64_t nj_hub_close_excess(struct nj_hub *hub, int64_t most);
 
 /*
- * Ask of everybody whether it is still welcome (nj_auth_recheck): one whose user is no more is closed
- * without a word, one whose credentials are no longer good gets -ERR 'Authorization Violation', the
- * others have the permissions of now.  Whoever has not said CONNECT is judged by it, unless it was
- * told that nobody would ask.
+ * Ask of everybody whether it is still welcome (nj_auth_recheck): one whose user is no more is
+ * closed without a word, one whose credentials are no longer good gets -ERR 'Authorization
+ * Violation', the others have the permissions of now.  Whoever has not said CONNECT is judged by
+ * it, unless it was told that nobody would ask.
  */
 void nj_hub_recheck_credentials(struct nj_hub *hub);
 

@@ -40,13 +40,13 @@ struct nj_serving {
     struct nj_limits limits; /* first: read for each message */
     _Atomic uint32_t refs;   /* atomic */
     /* all else: immutable once published */
-    struct nj_auth *auth;    /* owned */
+    struct nj_auth *auth;           /* owned */
     struct nj_map_names *map_names; /* owned; NULL: certificates do not choose the user */
-    uint64_t auth_gen;       /* differs whenever `auth` judges differently */
-    struct nj_mappers *mappers; /* a reference; NULL: none are configured */
-    struct nj_bcrypt *bcrypt; /* borrowed of the hub; NULL: no hash is configured */
-    struct nj_ocsp_peers *ocsp; /* borrowed of the hub; NULL: ocsp_peer was never asked for */
-    struct nj_tls_door *tls;  /* a reference; NULL: no tls block */
+    uint64_t auth_gen;              /* differs whenever `auth` judges differently */
+    struct nj_mappers *mappers;     /* a reference; NULL: none are configured */
+    struct nj_bcrypt *bcrypt;       /* borrowed of the hub; NULL: no hash is configured */
+    struct nj_ocsp_peers *ocsp;     /* borrowed of the hub; NULL: ocsp_peer was never asked for */
+    struct nj_tls_door *tls;        /* a reference; NULL: no tls block */
     bool allow_non_tls;
     char *advertise_host; /* client_advertise; NULL: as listened */
     int advertise_port;   /* 0: as listened */

@@ -115,7 +115,8 @@ START_TEST(values_are_told_as_the_reference_prints_them)
           "LameDuckDuration: old=2m0s, new=1m0s" },
         { offsetof(struct nj_options, max_pending), 8, "MaxPending: old=67108864, new=8" },
         { offsetof(struct nj_options, max_subs), 7, "MaxSubs: old=0, new=7" },
-        { offsetof(struct nj_options, max_closed_clients), 5, "MaxClosedClients: old=10000, new=5" },
+        { offsetof(struct nj_options, max_closed_clients), 5,
+          "MaxClosedClients: old=10000, new=5" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char want[128];
