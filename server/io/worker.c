@@ -280,6 +280,12 @@ static int start_thread(struct nj_worker *w)
     return e;
 }
 
+static void has_begun(struct nj_worker *w, void *arg)
+{
+    (void) w;
+    (void) arg;
+}
+
 int nj_workers_start(struct nj_workers **set_out, uint16_t n, const struct nj_worker_ops *ops,
                      void *user, struct nj_error *err)
 {
@@ -310,6 +316,7 @@ int nj_workers_start(struct nj_workers **set_out, uint16_t n, const struct nj_wo
         nj_workers_join(&set);
         return rc;
     }
+    nj_workers_call_all(set, has_begun, NULL);
     *set_out = set;
     return NJ_OK;
 }

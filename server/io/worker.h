@@ -104,7 +104,8 @@ struct nj_workers {
     void *user;
 };
 
-/* Make n workers and start their threads.  NJ_OK or negative with `err`. */
+/* Make n workers, start their threads, and wait until ops->start has run on each: what it read may
+ * be changed from then on.  NJ_OK or negative with `err`. */
 int nj_workers_start(struct nj_workers **set_out, uint16_t n, const struct nj_worker_ops *ops,
                      void *user, struct nj_error *err);
 

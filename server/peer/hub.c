@@ -119,19 +119,10 @@ static void take_serving(struct nj_worker *w, void *arg)
     nj_serving_unref(&old);
 }
 
-static void has_begun(struct nj_worker *w, void *arg)
-{
-    (void) w;
-    (void) arg;
-}
-
 void nj_hub_serve(struct nj_hub *hub, struct nj_serving *serving)
 {
     struct nj_serving *old = hub->serving;
-    /* A worker that begins reads hub->serving: whoever answers has done so. */
-    nj_workers_call_all(hub->workers, has_begun, NULL);
-    nj_workers_call_all(hub->workers, take_serving, serving);
-    /* Not earlier: a worker reads it when it starts, which may be just now. */
     hub->serving = serving;
+    nj_workers_call_all(hub->workers, take_serving, serving);
     nj_serving_unref(&old);
 }
