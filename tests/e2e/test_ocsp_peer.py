@@ -71,7 +71,8 @@ def is_refused(s, pair, version=None):
         alert = w.refused_later()
     except TlsRefused as exc:
         alert = exc.alert
-    assert alert == BAD_CERTIFICATE
+    # some builds of wolfSSL offer no way to seal an alert of our choice: they end in order
+    assert alert == BAD_CERTIFICATE or (s.kind.provider == "wolfssl" and alert is None)
     s.wait_log(r"\[ERR\] 127.0.0.1:\d+ - cid:\d+ - TLS handshake error: client not OCSP valid$", mark)
     s.wait_log("Client connection closed: TLS Handshake Failure", mark)
     return s.log_since(mark)

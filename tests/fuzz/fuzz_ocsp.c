@@ -3,7 +3,8 @@
  * or read, and nothing counts that was not signed.
  *
  * Input: a byte, then a certificate's length in two bytes, the certificate, an answer.  The bits of
- * the byte: 0 signatures are good, 1 the answer is HTTP as well.
+ * the byte: 0 signatures are good, 1 the answer is HTTP as well, 2 the hashes are those that stand
+ * in the answer.
  */
 #include "tls/ocsp.h"
 
@@ -17,15 +18,38 @@
 #include "tls/cert_ext.h"
 #include "tls/ocsp_http.h"
 
-enum { SIGNED = 1, HTTP = 2, NOW_S = 1800000000 };
+enum { SIGNED = 1, HTTP = 2, HASHED = 4, NOW_S = 1800000000 };
 
 static bool signatures_are_good;
 
-/* Any function will do that is the same each time. */
+/* The first two digests in the answer, of the issuer's name and key, and whose turn it is. */
+static struct nj_span digests[2];
+static size_t turn;
+
+static void find_digests(struct nj_span answer)
+{
+    size_t n = 0;
+    memset(digests, 0, sizeof(digests));
+    turn = 0;
+    for (size_t at = 0; at + 2 < answer.len && n < 2; at++) {
+        size_t len = answer.ptr[at + 1];
+        if (answer.ptr[at] == 4 && (len == 20 || len == 32) && answer.len - at - 2 >= len) {
+            digests[n++] = (struct nj_span){ answer.ptr + at + 2, len };
+            at += 1 + len;
+        }
+    }
+}
+
+/* Any function will do that is the same each time; better one that makes the answer fit. */
 static int hash(uint32_t alg, const void *data, size_t len, uint8_t *out)
 {
     const uint8_t *p = data;
     size_t n = alg == NJ_HASH_SHA1 ? 20 : 32;
+    struct nj_span digest = digests[turn++ % 2];
+    if (digest.len == n) {
+        memcpy(out, digest.ptr, n);
+        return NJ_OK;
+    }
     uint32_t x = 2166136261U;
     for (size_t i = 0; i < len; i++) {
         x = (x ^ p[i]) * 16777619U;
@@ -112,12 +136,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     size_t cert_len = (size_t) fuzz_byte(&in) << 8;
     cert_len |= fuzz_byte(&in);
     cert_len = cert_len < in.len ? cert_len : in.len;
+    memset(digests, 0, sizeof(digests));
     uint8_t *der = fuzz_copy(in.ptr, cert_len);
     uint8_t *rest = fuzz_copy(in.ptr + cert_len, in.len - cert_len);
     struct nj_span answer = { rest, in.len - cert_len };
     signatures_are_good = (flags & SIGNED) != 0;
     if (nj_cert_init(&cert, (struct nj_span){ der, cert_len }, NULL) == NJ_OK) {
         ask_certificate(&cert);
+        find_digests((flags & HASHED) != 0 ? answer : (struct nj_span){ NULL, 0 });
         read_answer(answer, &cert);
         nj_cert_fini(&cert);
     }
