@@ -58,6 +58,7 @@ static void apply_listener(const struct nj_flags *f, struct nj_options *o)
     apply_text(f, NJ_FLAG_CLIENT_ADVERTISE, &o->client_advertise);
     apply_text(f, NJ_FLAG_PID_FILE, &o->pid_file);
     apply_text(f, NJ_FLAG_PORTS_FILE_DIR, &o->ports_file_dir);
+    apply_text(f, NJ_FLAG_STORE_DIR, &o->store_dir);
     apply_port(f, NJ_FLAG_HTTP_PORT, &o->http_port);
     apply_port(f, NJ_FLAG_HTTPS_PORT, &o->https_port);
     apply_text(f, NJ_FLAG_USER, &o->user);

@@ -37,7 +37,7 @@ static const struct nj_help_row help[] = {
     { "", NULL },
     { "JetStream Options:", NULL },
     { "-js, --jetstream", "Ask for JetStream (refused: there is none in this server)" },
-    { "-sd, --store_dir <dir>", "Directory of JetStream's files (no effect)" },
+    { "-sd, --store_dir <dir>", "Keep OCSP responses in <dir>/ocsp" },
     { "", NULL },
     { "Authorization Options:", NULL },
     { "    --user <user>", "User name that clients must give" },

@@ -364,6 +364,11 @@ def test_answer_is_kept_in_the_store(server, run, tmp_path, authority, responder
     assert len(r.asked) == asked
 
     s.stop()
+    s = server(["-sd", store], conf=conf(pair, authority.cert, "always", r.url))
+    assert ocsp.staple_of(s.port, authority.cert, "-tls1_3") == "good"
+    assert len(r.asked) == asked
+
+    s.stop()
     kept.write_bytes(b"damaged")
     assert "bad OCSP status update" in refused(run, tmp_path, text)
 
