@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/quote.h"
 #include "auth/auth.h"
 #include "auth/bcrypt.h"
 #include "auth/mapper_user.h"
@@ -31,12 +33,22 @@ static void free_answer(struct answer *a)
     nj_dealloc(a);
 }
 
+/* What the client calls itself, as the log can show it. */
+static void log_named_failure(struct nj_client *c, const char *kind, const char *name)
+{
+    struct nj_buf b;
+    nj_buf_init(&b, SIZE_MAX);
+    (void) nj_quote(&b, name, strlen(name));
+    nj_client_log(c, NJ_LVL_ERR, "authentication error - %s %s", kind, b.ptr);
+    nj_buf_free(&b);
+}
+
 static void log_failure(struct nj_client *c)
 {
     if (c->nkey != NULL) {
-        nj_client_log(c, NJ_LVL_ERR, "authentication error - Nkey \"%s\"", c->nkey);
+        log_named_failure(c, "Nkey", c->nkey);
     } else if (c->user != NULL) {
-        nj_client_log(c, NJ_LVL_ERR, "authentication error - User \"%s\"", c->user);
+        log_named_failure(c, "User", c->user);
     } else if (c->by_token) {
         nj_client_log(c, NJ_LVL_ERR, "authentication error - Token \"[REDACTED]\"");
     } else {

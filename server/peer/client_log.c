@@ -19,6 +19,15 @@ static void put_address(const struct nj_client *c, struct nj_buf *b)
     (void) nj_buf_puts(b, " - ");
 }
 
+/* What a peer sent must not begin a log line of its own. */
+static void hide_controls(struct nj_buf *b)
+{
+    for (size_t i = 0; i < b->len; i++) {
+        unsigned char ch = (unsigned char) b->ptr[i];
+        b->ptr[i] = ch < 0x20 || ch == 0x7f ? '?' : b->ptr[i];
+    }
+}
+
 void nj_client_log(const struct nj_client *c, enum nj_log_level level, const char *fmt, ...)
 {
     struct nj_buf b;
@@ -28,6 +37,7 @@ void nj_client_log(const struct nj_client *c, enum nj_log_level level, const cha
     va_start(ap, fmt);
     (void) nj_buf_vprintf(&b, fmt, ap);
     va_end(ap);
+    hide_controls(&b);
     nj_log(level, "%s", b.ptr);
     nj_buf_free(&b);
 }
@@ -70,10 +80,7 @@ void nj_client_make_label(struct nj_client *c)
     } else if (c->by_token) {
         (void) nj_buf_printf(&b, " - \"%s/token\"", c->account->name);
     }
-    for (size_t i = 0; i < b.len; i++) { /* a name must not begin a log line of its own */
-        unsigned char ch = (unsigned char) b.ptr[i];
-        b.ptr[i] = ch < 0x20 || ch == 0x7f ? '?' : b.ptr[i];
-    }
+    hide_controls(&b);
     nj_dealloc(c->label);
     c->label = b.len > 0 ? nj_buf_take(&b) : NULL;
     nj_buf_free(&b);
@@ -144,7 +151,8 @@ static bool is_secret_key(const char *key, size_t len)
         const char *text;
         bool prefix;
     } secret[] = { { "auth_token", true }, { "pass", true }, { "sig", false },
-                   { "proxy_sig", false }, { "nkey", false } };
+                   { "proxy_sig", false }, { "nkey", false },
+                   { "jwt", false } };
     for (size_t i = 0; i < sizeof(secret) / sizeof(secret[0]); i++) {
         size_t n = strlen(secret[i].text);
         if (len >= n && strncasecmp(key, secret[i].text, n) == 0 &&

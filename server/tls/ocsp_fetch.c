@@ -125,7 +125,7 @@ static int dial(struct exchange *x, const struct nj_ocsp_url *url)
     }
     int e = getaddrinfo(url->host, url->port, &hints, &list);
     if (e != 0) {
-        char what[160];
+        char what[128];
         (void) snprintf(what, sizeof(what), "dial tcp: lookup %.100s: ", url->host);
         return give_up(x, what, e == EAI_NONAME ? "no such host" : gai_strerror(e));
     }

@@ -261,3 +261,34 @@ def test_log_prefix_after_connect(server):
 
     s.wait_log(r'127\.0\.0\.1:\d+ - cid:%d - "v1\.2\.3:python:frog" - "\$G/user:anna" - '
                'Client connection closed: Client Closed' % w.cid)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("key, what", [("user", "User"), ("nkey", "Nkey")])
+def test_a_name_begins_no_log_line_of_its_own(server, key, what):
+    """Whoever knocks could write what it likes into the log."""
+    s = server(["-D"], conf='authorization { user: anna, password: s3cret }\n')
+    refused(s, connect_line(**{key: "x\n[1] [INF] FORGED", "pass": "y"}))
+    s.wait_log(r'authentication error - %s "x\\n\[1\] \[INF\] FORGED"$' % what)
+    assert not any(line.startswith("[1] ") for line in s.log().splitlines())
+
+
+@pytest.mark.own
+def test_no_field_of_connect_begins_a_log_line(server):
+    s = server(["-DV"])
+    w = s.client(connect=False)
+    w.send(connect_line(name="a\n[1] FORGED", lang="b\r[1] FORGED", version="c\x1b[31m"))
+    w.ping()
+    w.send(b"CONNECT {\"verbose\":\x01}\r\n")
+    w.expect_eof()
+    assert not any(line.startswith("[1] ") for line in s.log().splitlines())
+
+
+@pytest.mark.own
+def test_a_jwt_is_not_traced(server):
+    s = server(["-DV"])
+    w = s.client(connect=False)
+    w.send(connect_line(jwt="bearer-of-a-secret"))
+    w.ping()
+    s.wait_log(r'<<- \[CONNECT \{.*"jwt": ?"\[REDACTED\]"')
+    assert "bearer-of-a-secret" not in s.log()
