@@ -221,7 +221,7 @@ void nj_client_begin(struct nj_client *c);
 size_t nj_client_sniff(struct nj_client *c, const uint8_t *ptr, size_t len);
 void nj_client_sniff_timeout(struct nj_client *c);
 void nj_client_secured(struct nj_conn *conn);
-void nj_client_welcome(struct nj_client *c); /* nothing speaks against the peer any more */
+void nj_client_ocsp_valid(struct nj_client *c); /* the answer of nj_client_ask_ocsp() */
 void nj_client_not_ocsp_valid(struct nj_client *c);
 bool nj_client_fits_pins(struct nj_client *c); /* those in force now, not those it came in by */
 void nj_client_tls_failed(struct nj_client *c, enum nj_conn_end why);

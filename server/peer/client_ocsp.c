@@ -40,7 +40,7 @@ static void run_answer(struct nj_worker *w, struct nj_item *item)
         nj_client_stop_wait(c);
         c->ocsp = NULL;
         if (a->good) {
-            nj_client_welcome(c);
+            nj_client_ocsp_valid(c);
         } else {
             nj_client_not_ocsp_valid(c);
         }

@@ -234,34 +234,15 @@ static bool choice_is_allowed(struct nj_client *c, const struct nj_tls_info *inf
     return false;
 }
 
-void nj_client_secured(struct nj_conn *conn)
+static void not_pinned(struct nj_client *c)
 {
-    struct nj_client *c = (struct nj_client *) (void *) conn;
-    struct nj_tls_info info = { .size = sizeof(info) };
-    nj_client_stop_wait(c);
-    /* Pins that came by a reload while the handshake was under way count as well. */
-    if (!pin_fits(c, c->door) || !nj_client_fits_pins(c)) {
-        nj_client_log(c, NJ_LVL_ERR, "TLS handshake error: certificate not pinned");
-        count(c, NJ_HS_NOT_PINNED);
-        nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
-        return;
-    }
-    if (nj_tls_stream_info(conn, &info) == NJ_OK) {
-        c->tls_version = info.version;
-        c->tls_suite = info.suite;
-    }
-    if (!choice_is_allowed(c, &info)) {
-        return;
-    }
-    c->tls_resumed = info.resumed != 0;
-    if (c->door->c.setup->ocsp_peer) {
-        nj_client_ask_ocsp(c); /* goes on with nj_client_welcome() */
-    } else {
-        nj_client_welcome(c);
-    }
+    nj_client_log(c, NJ_LVL_ERR, "TLS handshake error: certificate not pinned");
+    count(c, NJ_HS_NOT_PINNED);
+    nj_client_close(c, NJ_CLOSE_TLS_HANDSHAKE);
 }
 
-void nj_client_welcome(struct nj_client *c)
+/* Nothing speaks against the peer any more. */
+static void welcome(struct nj_client *c)
 {
     char spare[2][24];
     count(c, c->tls_resumed ? NJ_HS_RESUMED : NJ_HS_FULL);
@@ -274,6 +255,40 @@ void nj_client_welcome(struct nj_client *c)
         nj_client_send_info(c, NJ_INFO_FIRST);
     }
     nj_client_ready(c);
+}
+
+void nj_client_secured(struct nj_conn *conn)
+{
+    struct nj_client *c = (struct nj_client *) (void *) conn;
+    struct nj_tls_info info = { .size = sizeof(info) };
+    nj_client_stop_wait(c);
+    /* Pins that came by a reload while the handshake was under way count as well. */
+    if (!pin_fits(c, c->door) || !nj_client_fits_pins(c)) {
+        not_pinned(c);
+        return;
+    }
+    if (nj_tls_stream_info(conn, &info) == NJ_OK) {
+        c->tls_version = info.version;
+        c->tls_suite = info.suite;
+    }
+    if (!choice_is_allowed(c, &info)) {
+        return;
+    }
+    c->tls_resumed = info.resumed != 0;
+    if (c->door->c.setup->ocsp_peer) {
+        nj_client_ask_ocsp(c); /* goes on with nj_client_ocsp_valid() */
+    } else {
+        welcome(c);
+    }
+}
+
+void nj_client_ocsp_valid(struct nj_client *c)
+{
+    if (nj_client_fits_pins(c)) { /* they may have changed meanwhile */
+        welcome(c);
+    } else {
+        not_pinned(c);
+    }
 }
 
 void nj_client_not_ocsp_valid(struct nj_client *c)

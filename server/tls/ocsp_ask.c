@@ -5,6 +5,18 @@
 #include "base/buf.h"
 #include "tls/ocsp_fetch.h"
 
+/* Nobody says until when it is good: then it must be young, for anybody can send it again. */
+static int check_age(const struct nj_ocsp_ask *ask, const struct nj_ocsp_answer *a, int64_t now_s,
+                     struct nj_error *err)
+{
+    bool endless = a->next_update_s == 0 && ask->endless_s >= 0;
+    if (!endless || now_s - a->this_update_s <= ask->endless_s + ask->skew_s) {
+        return NJ_OK;
+    }
+    return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_OCSP,
+                              "an ocsp response without NextUpdate is too old");
+}
+
 int nj_ocsp_judge(const struct nj_ocsp_ask *ask, struct nj_span raw,
                   struct nj_ocsp_answer *answer_out, struct nj_error *err)
 {
@@ -13,6 +25,9 @@ int nj_ocsp_judge(const struct nj_ocsp_ask *ask, struct nj_span raw,
     int rc = nj_ocsp_response_read(raw, ask->cert, ask->issuer, ask->crypto, now_s, &a, err);
     if (rc == NJ_OK) {
         rc = nj_ocsp_check_time(&a, now_s, ask->skew_s, err);
+    }
+    if (rc == NJ_OK) {
+        rc = check_age(ask, &a, now_s, err);
     }
     if (rc == NJ_OK) {
         *answer_out = a;

@@ -22,6 +22,7 @@ struct nj_ocsp_ask {
     size_t urls_n;
     int64_t timeout_ms; /* of each HTTP request */
     int64_t skew_s;     /* tolerance of dates */
+    int64_t endless_s;  /* how old an answer without nextUpdate may be; negative: any age */
     int64_t (*now_s)(void);
     bool get_only; /* no POST first: GET can be answered from caches on the way */
     int cancel_fd; /* readable: give up; -1: never */

@@ -117,6 +117,7 @@ static bool fetch(const struct link *l, const char *const *urls, size_t urls_n)
                                      .urls_n = urls_n,
                                      .timeout_ms = l->rules->ca_timeout_ns / NS_A_MS,
                                      .skew_s = l->rules->clockskew_ns / NS_A_SECOND,
+                                     .endless_s = l->rules->ttl_unset_ns / NS_A_SECOND,
                                      .now_s = now_s,
                                      .get_only = true,
                                      .cancel_fd = l->p->cancel_fd };
@@ -127,8 +128,8 @@ static bool fetch(const struct link *l, const char *const *urls, size_t urls_n)
     bool good = false;
     int rc = nj_ocsp_ask(&ask, &raw, &answer, &why);
     if (rc == NJ_OK) {
-        int64_t ttl_s = l->rules->ttl_unset_ns / NS_A_SECOND;
-        int64_t until_s = answer.next_update_s != 0 ? answer.next_update_s : now_s() + ttl_s;
+        int64_t until_s = answer.next_update_s != 0 ? answer.next_update_s
+                                                    : answer.this_update_s + ask.endless_s;
         if (atomic_load_explicit(&l->p->remember, memory_order_relaxed)) {
             nj_ocsp_cache_put(l->p->cache, l->key, answer.status, until_s);
         }
@@ -217,9 +218,11 @@ static bool is_anchor(const struct nj_tls_setup *setup, const struct nj_cert *ce
 static bool check_one(struct nj_ocsp_peers *p, const struct nj_tls_setup *setup,
                       const struct nj_cert *cert, const struct nj_cert *issuer)
 {
-    struct nj_buf name;
-    nj_buf_init(&name, 4096);
-    (void) nj_cert_subject_text(cert, &name);
+    struct nj_buf raw, name;
+    nj_buf_init(&raw, 4096);
+    nj_buf_init(&name, 16384);
+    (void) nj_cert_subject_text(cert, &raw);
+    (void) nj_put_visible((struct nj_span){ (const uint8_t *) raw.ptr, raw.len }, &name);
     struct link l = { .p = p,
                       .setup = setup,
                       .rules = &setup->ocsp_rules,
@@ -227,6 +230,7 @@ static bool check_one(struct nj_ocsp_peers *p, const struct nj_tls_setup *setup,
                       .issuer = issuer,
                       .name = name.ptr != NULL ? name.ptr : "" };
     bool good = check_link(&l);
+    nj_buf_free(&raw);
     nj_buf_free(&name);
     return good;
 }

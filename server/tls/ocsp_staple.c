@@ -155,6 +155,7 @@ static struct nj_ocsp_ask question(const struct nj_staple *s)
                                  .urls = (const char *const *) s->urls,
                                  .urls_n = s->urls_n,
                                  .timeout_ms = FETCH_MS,
+                                 .endless_s = -1,
                                  .now_s = now_s,
                                  .cancel_fd = s->cancel_fd };
 }

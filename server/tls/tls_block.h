@@ -28,7 +28,7 @@ struct nj_cert_files {
 struct nj_ocsp_rules {
     int64_t ca_timeout_ns; /* of each question; default 2 s */
     int64_t clockskew_ns;  /* tolerance of dates; default 30 s */
-    int64_t ttl_unset_ns;  /* how long an answer without nextUpdate is kept; default 1 h */
+    int64_t ttl_unset_ns;  /* how old an answer without nextUpdate may be; default 1 h */
     bool warn_only;        /* log, and let the peer in */
     bool unknown_is_good;
     bool allow_when_ca_unreachable; /* unless it was revoked when last asked */

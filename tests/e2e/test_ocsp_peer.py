@@ -289,6 +289,37 @@ def test_slow_responder_disturbs_nobody_else(server, authority, responder):
 
 
 @pytest.mark.own
+def test_pins_of_a_reload_count_for_who_waits_for_an_answer(server, authority, responder):
+    done = threading.Event()
+    responder.behave = lambda q: done.wait(20) and authority.answer(q, "-ndays", "2")
+    rules = "{verify: true, ca_timeout: 15}"
+    s = server(["-D"], conf=conf(authority, rules, block="timeout: 15"))
+    w = s.raw()
+    w.read_info()
+    w.start_tls(context(client_of(authority, responder, "unpinned"), V13))
+    wire.until("question", lambda: len(responder.asked) == 1)
+    with open(s.conf_path, "w") as f:
+        f.write(conf(authority, rules, block='timeout: 15, pinned_certs: ["%s"]' % ("ab" * 32)))
+    mark = s.log_size()
+    s.signal(signal.SIGHUP)
+    s.wait_log("Reloaded server configuration", mark)
+    done.set()
+    s.wait_log("TLS handshake error: certificate not pinned", mark)
+    assert "TLS handshake complete" not in s.log()
+
+
+@quick
+@pytest.mark.parametrize("ttl, good", [("", False), (", cache_ttl_when_next_update_unset: 10800", True)],
+                         ids=["an-hour", "three-hours"])
+def test_answer_without_an_end_ages(server, authority, responder, ttl, good):
+    """Who keeps answers of long ago and sends them again does not make a certificate good."""
+    responder.behave = lambda q: authority.dated(q, -7200, None)
+    s = server(["-D"], conf=conf(authority, "{verify: true%s}" % ttl))
+    pair = client_of(authority, responder, "endless-%d" % good)
+    (comes_in if good else is_refused)(s, pair)
+
+
+@pytest.mark.own
 def test_handshake_timeout_goes_on_while_asking(server, authority, responder):
     done = threading.Event()
     responder.behave = lambda q: done.wait(20) and authority.answer(q, "-ndays", "2")
