@@ -96,6 +96,31 @@ AC_DEFUN([NJ_COMPILER_FLAGS], [
   NJ_TRY_CFLAGS([NJ_PIE_CFLAGS], [-fPIE])
   NJ_TRY_LDFLAGS([NJ_PIE_LDFLAGS], [-pie])
 
+  dnl The server is optimised as a whole; its objects stay usable for programs that are linked
+  dnl without (-fno-lto: tests, which would take long).  GCC only: Clang's objects are not both.
+  AC_ARG_ENABLE([lto],
+    [AS_HELP_STRING([--disable-lto], [do not optimise the server across its source files])],
+    [], [enable_lto=auto])
+  NJ_LTO_CFLAGS=
+  NJ_LTO_LDFLAGS=
+  NJ_NO_LTO_LDFLAGS=
+  nj_lto=no
+  AS_IF([test "$enable_lto" != no && test "$GCC" = yes && test "$nj_sanitizers" = no], [
+    AC_MSG_CHECKING([whether $CC optimises across files])
+    nj_save_CFLAGS=$CFLAGS
+    CFLAGS="$CFLAGS -Werror -flto=auto -ffat-lto-objects"
+    AC_LINK_IFELSE([AC_LANG_PROGRAM([[
+      #if defined(__clang__) || !defined(__OPTIMIZE__)
+      #error no
+      #endif]])],
+      [nj_lto=yes
+       NJ_LTO_CFLAGS="-flto=auto -ffat-lto-objects"
+       NJ_LTO_LDFLAGS=-flto=auto
+       NJ_NO_LTO_LDFLAGS=-fno-lto])
+    CFLAGS=$nj_save_CFLAGS
+    AC_MSG_RESULT([$nj_lto])
+  ])
+
   dnl _FORTIFY_SOURCE does nothing without optimisation and hides errors from sanitizers.
   AC_MSG_CHECKING([whether to fortify])
   nj_fortify=no
@@ -122,5 +147,8 @@ AC_DEFUN([NJ_COMPILER_FLAGS], [
   AC_SUBST([NJ_PIE_CFLAGS])
   AC_SUBST([NJ_PIE_LDFLAGS])
   AC_SUBST([NJ_SAN_CFLAGS])
+  AC_SUBST([NJ_LTO_CFLAGS])
+  AC_SUBST([NJ_LTO_LDFLAGS])
+  AC_SUBST([NJ_NO_LTO_LDFLAGS])
   AC_SUBST([NJ_PLUGIN_LDFLAGS])
 ])
