@@ -30,7 +30,7 @@ struct exchange {
 
 static int give_up(struct exchange *x, const char *what, const char *reason)
 {
-    (void) snprintf(x->why, sizeof(x->why), "%s%s", what, reason);
+    (void) snprintf(x->why, sizeof(x->why), "%.100s%.50s", what, reason);
     return NJ_E_IO;
 }
 
