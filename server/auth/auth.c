@@ -258,7 +258,8 @@ bool nj_auth_nkey_proven(const struct nj_auth *a, const struct nj_credentials *c
     uint8_t key[NJ_NKEY_BYTES];
     uint8_t sig[NJ_NKEY_SIG_LEN];
     return a->verify != NULL && cred->nkey != NULL && cred->sig != NULL && cred->nonce != NULL &&
-           nj_nkey_decode(cred->nkey, 'U', key) && nj_nkey_decode_sig(cred->sig, sig) &&
+           nj_nkey_decode(cred->nkey, 'U', key) &&
+           nj_nkey_decode_sig(cred->sig, sig) == NJ_SIG_OK &&
            a->verify(key, cred->nonce, strlen(cred->nonce), sig) == NJ_OK;
 }
 

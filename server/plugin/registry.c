@@ -40,12 +40,13 @@ struct nj_registry {
 
 static const struct nj_tls_provider *tls_table(const struct nj_plugin_entry *e)
 {
-    return e->plugin != NULL && e->kind == NJ_PLUGIN_TLS ? e->plugin->iface : NULL;
+    /* The kind first: a worker that starts must not look at what a reload may load. */
+    return e->kind == NJ_PLUGIN_TLS && e->plugin != NULL ? e->plugin->iface : NULL;
 }
 
 static const struct nj_authmap *authmap_table(const struct nj_plugin_entry *e)
 {
-    return e->plugin != NULL && e->kind == NJ_PLUGIN_AUTHMAP ? e->plugin->iface : NULL;
+    return e->kind == NJ_PLUGIN_AUTHMAP && e->plugin != NULL ? e->plugin->iface : NULL;
 }
 
 static const char *what_is(uint32_t kind)

@@ -12,6 +12,7 @@ import pytest
 import certs as certs_module
 import wire
 from certs import openssl
+from nkey import UserKey
 from wire import tls_context
 
 pytestmark = [pytest.mark.own]
@@ -380,6 +381,31 @@ def test_one_that_keeps_the_worker_is_named(mapped):
     s.client(user="joe").ping()
 
     s.wait_log(r'\[WRN\] auth mapper "shelf" kept a worker for 1\d\d+ ms inside decide\(\)')
+
+
+@pytest.mark.slow
+@pytest.mark.one_worker
+def test_one_that_does_not_come_back_is_named_meanwhile(mapped):
+    s = mapped('fault: blocks, block_ms: 6000, answer: own, user: "$user"', users="timeout: 30")
+    w = s.client(connect=False)
+
+    w.send(connect_line(user="joe") + b"PING\r\n")
+
+    s.wait_log(r'\[WRN\] auth mapper "shelf" has not come back from decide\(\) for \d+ ms', timeout=8)
+    assert "kept a worker" not in s.log()
+    w.expect(b"PONG\r\n", timeout=10 * wire.PATIENCE)
+
+
+@pytest.mark.tls        # the provider checks the signature
+def test_an_nkey_is_proven_by_its_signature_and_else_it_is_a_word(mapped):
+    key, other = UserKey(bytes(range(32))), UserKey(bytes(range(1, 33)))
+    s = mapped('answer: own, user: "$nkey"', monitor=True)
+
+    for sig, want in ((key, key.public), (other, "unproven"), (None, "unproven")):
+        w = s.client(connect=False)
+        more = {"sig": sig.sig(w.info["nonce"])} if sig else {}
+        w.connect(nkey=key.public, **more).ping()
+        assert s.conn(w.cid, extra="&auth=1")["authorized_user"] == want
 
 
 def test_the_others_are_served_meanwhile(mapped):

@@ -5,8 +5,10 @@
  * other is a sound mapper that answers with `answer` and its companions after `delay_ms`:
  *
  *     { answer: allow, user: anna }             a user of the configuration
- *     { answer: own, user: $user, account: A }  one of its own; "$user" is CONNECT's
+ *     { answer: own, user: $user, account: A }  one of its own; "$user" is CONNECT's, "$nkey" the nkey
+ *                                               when it is proven
  *     { answer: deny, reason: "because" }       { answer: defer }
+ *     { fault: blocks, block_ms: 500 }
  *     { fault: never | twice | late | blocks | rubbish | cut | foreign | fails | mute }
  *     { check: "text" }                         is refused at `check` itself; { check: "" } mutely
  *     { new: "text" }                           instance_new fails
@@ -28,6 +30,7 @@ struct nj_authmap_instance {
     char reason[64];
     char publish[64];
     int64_t delay_ms;
+    int64_t block_ms;
     int64_t expires_in_s;
     int expired;
     pthread_mutex_t mu;
@@ -89,6 +92,7 @@ static int instance_new(const struct nj_authmap_value *options, struct nj_authma
     copy(in->reason, sizeof(in->reason), text_of(options, "reason"));
     copy(in->publish, sizeof(in->publish), text_of(options, "publish"));
     in->delay_ms = number_of(options, "delay_ms");
+    in->block_ms = number_of(options, "block_ms");
     in->expires_in_s = number_of(options, "expires_in_s");
     in->expired = text_of(options, "say") != NULL;
     (void) pthread_mutex_init(&in->mu, NULL);
@@ -130,7 +134,7 @@ static void answer(const struct nj_authmap_instance *in, uint64_t handle, const 
                                    .reason = in->reason[0] != '\0' ? in->reason : NULL,
                                    .say = in->expired ? NJ_AUTHMAP_SAY_EXPIRED
                                                       : NJ_AUTHMAP_SAY_VIOLATION };
-    a.user = is(in->user, "$user") ? user : in->user;
+    a.user = in->user[0] == '$' ? user : in->user;
     a.expires_s = in->expires_in_s != 0 ? host->base->now_s() + in->expires_in_s : 0;
     if (is(in->answer, "allow")) {
         a.verdict = NJ_AUTHMAP_ALLOW_CONFIGURED;
@@ -197,6 +201,11 @@ static void start_thread(struct nj_authmap_instance *in, uint64_t handle, const 
     }
 }
 
+static const char *proven_nkey(const struct nj_authmap_facts *facts)
+{
+    return facts->nkey_proven ? facts->nkey : "unproven";
+}
+
 static int decide(struct nj_authmap_instance *in, const struct nj_authmap_facts *facts,
                   uint64_t handle, struct nj_error *err)
 {
@@ -210,7 +219,7 @@ static int decide(struct nj_authmap_instance *in, const struct nj_authmap_facts 
         return NJ_OK;
     }
     if (is(in->fault, "blocks")) {
-        rest(BLOCK_MS);
+        rest(in->block_ms > 0 ? in->block_ms : BLOCK_MS);
     }
     if (is(in->fault, "foreign")) {
         struct nj_authmap_answer a = { .size = sizeof(a),
@@ -219,10 +228,11 @@ static int decide(struct nj_authmap_instance *in, const struct nj_authmap_facts 
         (void) host->answer(handle + 1000003, &a);
         (void) host->answer(0, &a);
     }
+    const char *who = is(in->user, "$nkey") ? proven_nkey(facts) : facts->user;
     if (in->delay_ms > 0) {
-        start_thread(in, handle, facts->user);
+        start_thread(in, handle, who);
     } else {
-        answer(in, handle, facts->user);
+        answer(in, handle, who);
     }
     return NJ_OK;
 }
