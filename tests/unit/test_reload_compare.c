@@ -283,7 +283,7 @@ static enum outcome change(const struct nj_option *opt)
     void *at = (char *) &next + opt->offset;
     int64_t wide = 77;
     int narrow = 77;
-    bool on = !*(bool *) at;
+    char on = (char) (*(const char *) at ^ 1); /* of a bool, which any other member is not */
     char *word = nj_strdup("changed");
     enum outcome o = opt->type == NJ_OPTION_STRING   ? try(at, &word, sizeof(word))
                      : opt->type == NJ_OPTION_BOOL   ? try(at, &on, sizeof(on))
