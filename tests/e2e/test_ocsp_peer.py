@@ -308,6 +308,12 @@ def test_pins_of_a_reload_count_for_who_waits_for_an_answer(server, authority, r
     assert "TLS handshake complete" not in s.log()
 
 
+@VERSIONS
+def test_the_name_of_the_authority_does_not_make_a_root(server, authority, responder, version):
+    s = server(["-D"], conf=conf(authority))
+    is_refused(s, client_of(authority, responder, "OCSP ca", status="R"), version)
+
+
 @quick
 @pytest.mark.parametrize("ttl, good", [("", False), (", cache_ttl_when_next_update_unset: 10800", True)],
                          ids=["an-hour", "three-hours"])
