@@ -353,15 +353,19 @@ static struct nj_user *again(const struct nj_auth *now, const struct nj_user *wa
                              : nj_auth_nkey(now, was->nkey);
 }
 
+static uint32_t type_of(const struct nj_admission *was)
+{
+    return was->type != 0 ? was->type : NJ_TYPE_STANDARD;
+}
+
 static enum nj_recheck recheck_user(const struct nj_admission *was, const struct nj_auth *now,
                                     struct nj_user **user_out)
 {
     struct nj_user *u = again(now, was->user);
-    uint32_t type = was->type != 0 ? was->type : NJ_TYPE_STANDARD;
     if (u == NULL || !same_text(u->account, was->user->account)) {
         return NJ_RECHECK_GONE;
     }
-    if (!nj_user_type_allowed(u, type) || !same_text(u->pass, was->user->pass)) {
+    if (!nj_user_type_allowed(u, type_of(was)) || !same_text(u->pass, was->user->pass)) {
         return NJ_RECHECK_REFUSED;
     }
     *user_out = u;
@@ -376,7 +380,8 @@ static enum nj_recheck recheck_name(const struct nj_admission *was, const struct
     struct nj_user *u = nj_auth_user(now, was->name, strlen(was->name));
     if (u != NULL) { /* the table has the name now: the password must be the one it knew */
         *user_out = u;
-        return asked && was->auth->token == NULL && same_text(u->pass, was->auth->pass)
+        return asked && was->auth->token == NULL && same_text(u->pass, was->auth->pass) &&
+                       nj_user_type_allowed(u, type_of(was))
                    ? NJ_RECHECK_STAYS
                    : NJ_RECHECK_REFUSED;
     }
@@ -407,6 +412,8 @@ enum nj_recheck nj_auth_recheck(const struct nj_admission *was, const struct nj_
         return NJ_RECHECK_STAYS;
     }
     *user_out = now->no_auth_user;
-    return now->no_auth_user != NULL && was->auth->token == NULL ? NJ_RECHECK_STAYS
-                                                                 : NJ_RECHECK_REFUSED;
+    return now->no_auth_user != NULL && was->auth->token == NULL &&
+                   nj_user_type_allowed(now->no_auth_user, type_of(was))
+               ? NJ_RECHECK_STAYS
+               : NJ_RECHECK_REFUSED;
 }

@@ -324,7 +324,9 @@ static struct nj_auth *auth_of(const struct config *c)
         const char *pass = strchr(c->at[i] + 2, ':') != NULL ? texts[i][1] : NULL;
         switch (c->at[i][0]) {
         case 'u':
-            users[config.users_n++] = nj_user_new(texts[i][0], NULL, pass, NULL);
+        case 'w': /* by WebSocket alone */
+            users[config.users_n] = nj_user_new(texts[i][0], NULL, pass, NULL);
+            users[config.users_n++]->types = c->at[i][0] == 'w' ? NJ_TYPE_WEBSOCKET : 0;
             break;
         case 't':
             config.token = texts[i][0];
@@ -378,6 +380,9 @@ static const struct {
     { { { "1:a:x" } }, NULL, "a", { { "t:t" } }, NJ_RECHECK_REFUSED, NULL },
     { { { "1:a:x" } }, NULL, "a", { { "u:a:x" } }, NJ_RECHECK_STAYS, "a" },
     { { { "1:a:x" } }, NULL, "a", { { "u:a:y" } }, NJ_RECHECK_REFUSED, NULL },
+    { { { "1:a:x" } }, NULL, "a", { { "w:a:x" } }, NJ_RECHECK_REFUSED, NULL },
+    { { { "u:a:x" } }, "a", "a", { { "w:a:x" } }, NJ_RECHECK_REFUSED, NULL },
+    { { { NULL } }, NULL, NULL, { { "w:a:x", "n:a" } }, NJ_RECHECK_REFUSED, NULL },
     { { { "t:t" } }, NULL, NULL, { { "t:t" } }, NJ_RECHECK_STAYS, NULL },
     { { { "t:t" } }, NULL, NULL, { { "t:s" } }, NJ_RECHECK_REFUSED, NULL },
     { { { "t:t" } }, NULL, NULL, { { "u:a:x", "n:a" } }, NJ_RECHECK_REFUSED, NULL },
