@@ -21,6 +21,7 @@ struct nj_replies {
     struct reply **heads;
     size_t mask;
     size_t n;
+    size_t bytes; /* of all subjects */
     struct reply *oldest, *newest;
     uint64_t seed;
 };
@@ -66,6 +67,7 @@ static void drop(struct nj_replies *r, struct reply **at)
     *at = e->next;
     take_out_of_age(r, e);
     r->n--;
+    r->bytes -= e->len;
     nj_dealloc(e);
 }
 
@@ -108,9 +110,10 @@ static bool is_old(const struct nj_replies *r, const struct reply *e, int64_t no
     return r->ttl_us >= 0 && now_us - e->at_us > r->ttl_us;
 }
 
-static void make_room(struct nj_replies *r, int64_t now_us)
+static void make_room(struct nj_replies *r, size_t len, int64_t now_us)
 {
-    while (r->oldest != NULL && (is_old(r, r->oldest, now_us) || r->n >= NJ_REPLIES_MOST)) {
+    while (r->oldest != NULL && (is_old(r, r->oldest, now_us) || r->n >= NJ_REPLIES_MOST ||
+                                 r->bytes + len > NJ_REPLIES_BYTES_MOST)) {
         drop_oldest(r);
     }
     if (r->n > r->mask) {
@@ -121,7 +124,7 @@ static void make_room(struct nj_replies *r, int64_t now_us)
 void nj_replies_add(struct nj_replies *r, const char *subject, size_t len, int64_t now_us)
 {
     uint64_t hash = nj_subject_hash(r->seed, subject, len);
-    make_room(r, now_us);
+    make_room(r, len, now_us);
     struct reply **at = find(r, hash, subject, len);
     struct reply *e = *at;
     if (e != NULL) {
@@ -134,6 +137,7 @@ void nj_replies_add(struct nj_replies *r, const char *subject, size_t len, int64
         memcpy(e->subject, subject, len);
         *at = e;
         r->n++;
+        r->bytes += len;
     }
     e->at_us = now_us;
     e->used = 0;

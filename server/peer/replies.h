@@ -26,5 +26,6 @@ bool nj_replies_use(struct nj_replies *r, const char *subject, size_t len, int64
 size_t nj_replies_count(const struct nj_replies *r);
 
 #define NJ_REPLIES_MOST 65536u
+#define NJ_REPLIES_BYTES_MOST ((size_t) 8 << 20) /* of their subjects: others choose how long */
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "peer/replies.h"
 
 static void add(struct nj_replies *r, const char *subject, int64_t now_us)
@@ -89,6 +90,30 @@ START_TEST(the_oldest_makes_room_for_the_newest)
 }
 END_TEST
 
+START_TEST(long_subjects_do_not_add_up)
+{
+    struct nj_replies *r = nj_replies_new(1, -1);
+    const size_t len = 4000;
+    char *text = nj_alloc(len + 1);
+    size_t fit = NJ_REPLIES_BYTES_MOST / len;
+    memset(text, 'x', len);
+    text[len] = '\0';
+    for (unsigned i = 0; i < fit + 100; i++) {
+        text[(size_t) snprintf(text, 12, "%010u", i)] = 'x';
+        add(r, text, i);
+    }
+    ck_assert_uint_eq(nj_replies_count(r), fit);
+    (void) memcpy(text, "0000000099", 10);
+    ck_assert(!use(r, text, 0));
+    (void) memcpy(text, "0000000100", 10);
+    ck_assert(use(r, text, 0));
+    add(r, "short", 0); /* there is room for it again */
+    ck_assert_uint_eq(nj_replies_count(r), fit);
+    nj_dealloc(text);
+    nj_replies_free(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("replies");
@@ -98,6 +123,7 @@ int main(void)
     tcase_add_test(tc, an_answer_comes_in_time);
     tcase_add_test(tc, asked_again_it_counts_anew);
     tcase_add_test(tc, the_oldest_makes_room_for_the_newest);
+    tcase_add_test(tc, long_subjects_do_not_add_up);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
