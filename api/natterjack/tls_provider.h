@@ -126,7 +126,7 @@ static inline int nj_tls_settings_check(const struct nj_tls_settings *set,
                                         const struct nj_tls_about *about, struct nj_error *err)
 {
     char what[48];
-    if (!NJ_FIELD(struct nj_tls_settings, set, ticket_secret_previous)) {
+    if (!NJ_FIELD(struct nj_tls_settings, set, label)) {
         return nj_error_set(err, NJ_E_ABI, "the settings of the TLS context are cut short");
     }
     if ((set->role & (NJ_TLS_ROLE_ACCEPT | NJ_TLS_ROLE_DIAL)) == 0 || set->suites_n == 0 ||

@@ -109,9 +109,12 @@ check "the same builds as C++" \
     g++ -std=c++20 "${warn[@]}" -Wno-missing-field-initializers "${cflags[@]}" "${shared[@]}" minimal.cc \
     -o good/nj_tls_minimal-cxx.so
 check "it exports the door and nothing else" exports_the_door_only good/nj_tls_minimal.so
-check "one of another ABI minor builds too" \
+check "one of a later ABI minor builds too" \
     gcc -std=c11 "${warn[@]}" "${cflags[@]}" "${shared[@]}" -DMINIMAL_NAME='"later"' \
-    -DMINIMAL_MINOR='(NJ_ABI_MINOR + 1)' minimal.c -o wrong/nj_tls_later.so
+    -DMINIMAL_MINOR='(NJ_ABI_MINOR + 1)' minimal.c -o good/nj_tls_later.so
+check "and one of another major" \
+    gcc -std=c11 "${warn[@]}" "${cflags[@]}" "${shared[@]}" -DMINIMAL_NAME='"next"' \
+    -DMINIMAL_MAJOR='(NJ_ABI_MAJOR + 1)' minimal.c -o wrong/nj_tls_next.so
 
 "$natterjack" --plugin_dir "$work/good" --plugin_dir "$work/wrong" --list-plugins >list 2>&1 ||
     echo "--list-plugins ended with $?" >>list
@@ -119,8 +122,10 @@ minor=${abi#*.}
 check "the one in C is listed with its library" \
     has_line list "^tls +minimal +1\.0 +$abi +Nothing 1\.2\.3 +$work/good/nj_tls_minimal\.so\$"
 check "the one in C++ is listed" has_line list "^tls +minimal-cxx +1\.0 +$abi +Nothing 1\.2\.3 "
-check "the one of another minor is refused with theirs and ours" has_line list \
-    "$work/wrong/nj_tls_later\.so: built for plug-in ABI ${abi%.*}\.$((minor + 1)), this server has $abi"
+check "the one of a later minor is taken" has_line list \
+    "^tls +later +1\.0 +${abi%.*}\.$((minor + 1)) +Nothing 1\.2\.3 "
+check "the one of another major is refused with theirs and ours" has_line list \
+    "$work/wrong/nj_tls_next\.so: built for plug-in ABI $((${abi%.*} + 1))\.$minor, this server has $abi"
 check "the listing ends well" bash -c '! grep -n "^--list-plugins ended" list'
 check "a tls block that names the one in C hears what it says" is_called minimal
 check "a tls block that names the one in C++ hears what it says" is_called minimal-cxx

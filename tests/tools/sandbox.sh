@@ -2,7 +2,8 @@
 # sandbox.sh COMMAND [ARGUMENT...]: runs it where nothing it does to trust stores, ports or the home
 # folder is seen outside.
 #
-# It gets its own mounts, in which /etc/ssl and /usr/local/share/ca-certificates are copies, its own
+# It gets its own mounts, in which /etc/ssl, /usr/local/share/ca-certificates and what Java's packages
+# note down about certificates are copies, its own
 # network with loopback alone (so any port is free), its own processes, which end with it, and an
 # empty HOME.  No privilege is needed where users may make namespaces.  Ends with 77 and
 # "skipped: ..." where they may not.
@@ -10,6 +11,7 @@ set -e
 umask 022
 
 roots=(/etc/ssl /usr/local/share/ca-certificates)
+[ ! -d /var/lib/ca-certificates-java ] || roots+=(/var/lib/ca-certificates-java)
 
 if [ "${NJ_SANDBOX_DIR:-}" = "" ]; then
     flags=(--mount --net --pid --fork --kill-child --mount-proc)

@@ -2,13 +2,16 @@
  * minimal.c: the least that is a TLS provider, written as somebody outside the tree would: from
  * the installed headers alone.  It fills every required slot, makes no context and says so.
  *
- * MINIMAL_NAME is its name; MINIMAL_MINOR the ABI minor it claims; both have defaults.  It is C11
- * and, included by minimal.cc, C++.
+ * MINIMAL_NAME is its name, MINIMAL_MAJOR.MINIMAL_MINOR the ABI it claims; all have defaults.  It is
+ * C11 and, included by minimal.cc, C++.
  */
 #include <natterjack/tls.h>
 
 #ifndef MINIMAL_NAME
 #define MINIMAL_NAME "minimal"
+#endif
+#ifndef MINIMAL_MAJOR
+#define MINIMAL_MAJOR NJ_ABI_MAJOR
 #endif
 #ifndef MINIMAL_MINOR
 #define MINIMAL_MINOR NJ_ABI_MINOR
@@ -206,7 +209,7 @@ static const struct nj_tls_provider provider = {
 static const struct nj_plugin plugin = {
     .magic = NJ_PLUGIN_MAGIC,
     .size = sizeof(struct nj_plugin),
-    .abi_major = NJ_ABI_MAJOR,
+    .abi_major = MINIMAL_MAJOR,
     .abi_minor = MINIMAL_MINOR,
     .kind = NJ_PLUGIN_TLS,
     .name = MINIMAL_NAME,
