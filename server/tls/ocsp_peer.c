@@ -160,17 +160,29 @@ static bool ask_responders(const struct link *l, const struct nj_span *urls, siz
     return fetch(l, list, n);
 }
 
+/* Is it trusted by itself?  Then it needs no issuer. */
+static bool is_listed(const struct nj_tls_setup *setup, const struct nj_cert *cert)
+{
+    const struct nj_tls_policy *policy = &setup->policy;
+    bool found = false;
+    for (size_t i = 0; i < policy->anchors_n && !found; i++) {
+        found = nj_span_equal(policy->anchors[i].der, cert->der);
+    }
+    return found;
+}
+
 static bool check_link(struct link *l)
 {
     struct nj_span urls[RESPONDERS_MOST];
     enum nj_ocsp_status status = NJ_OCSP_UNKNOWN;
     size_t n = nj_cert_responders(l->cert, urls, RESPONDERS_MOST);
     const struct nj_tls_crypto *crypto = l->setup->provider->crypto;
+    if (l->issuer == NULL && !(n == 0 && is_listed(l->setup, l->cert))) {
+        /* also when it names no responder: its issuer may have been revoked */
+        return without_answer(l, NO_ANSWER_COUNTS, "its issuer is not known");
+    }
     if (n == 0) {
         return true; /* there is nobody to ask */
-    }
-    if (l->issuer == NULL) {
-        return without_answer(l, NO_ANSWER_COUNTS, "its issuer is not known");
     }
     if (crypto->hash(NJ_HASH_SHA256, l->cert->der.ptr, l->cert->der.len, l->key) != NJ_OK) {
         return without_answer(l, NO_ANSWER_COUNTS, "the TLS provider has no SHA-256");
@@ -188,7 +200,31 @@ static bool check_link(struct link *l)
 
 /* ---- the chain ------------------------------------------------------------------------------- */
 
-/* The issuer of `cert`: among the certificates sent, else among the anchors; NULL: neither. */
+/*
+ * A signature that the provider cannot check for us, such as RSA-PSS.  The chain was verified, so the
+ * issuer is among these: by its name, if one alone has it.
+ */
+static const struct nj_cert *find_by_name(const struct nj_tls_policy *policy,
+                                          const struct nj_cert *cert, const struct nj_cert *sent,
+                                          size_t sent_n)
+{
+    const struct nj_cert *found = NULL;
+    for (size_t i = 0; i < policy->anchors_n + sent_n; i++) {
+        const struct nj_cert *c =
+            i < policy->anchors_n ? &policy->anchors[i] : &sent[i - policy->anchors_n];
+        if (!nj_span_equal(c->subject, cert->issuer) || nj_span_equal(c->der, cert->der) ||
+            (found != NULL && nj_span_equal(c->der, found->der))) {
+            continue;
+        }
+        if (found != NULL) {
+            return NULL;
+        }
+        found = c;
+    }
+    return found;
+}
+
+/* The issuer of `cert`: among the anchors, else among the certificates sent; NULL: neither. */
 static const struct nj_cert *find_issuer(const struct nj_tls_setup *setup,
                                          const struct nj_cert *cert, const struct nj_cert *sent,
                                          size_t sent_n)
@@ -206,7 +242,7 @@ static const struct nj_cert *find_issuer(const struct nj_tls_setup *setup,
             return &sent[i];
         }
     }
-    return NULL;
+    return find_by_name(policy, cert, sent, sent_n);
 }
 
 static bool is_anchor(const struct nj_tls_setup *setup, const struct nj_cert *cert)

@@ -207,11 +207,19 @@ def test_nothing_is_remembered(server, authority, responder, cache):
     assert cache_of(s) is None
 
 
-def test_intermediate_is_asked_about(server, authority, responder, tmp_path):
-    """A revoked issuer takes its clients along."""
+PSS = ["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32"]
+
+
+@pytest.mark.parametrize("key, how", [("EC", []), ("RSA", ["-sha256"]), ("RSA", PSS)],
+                         ids=["ec", "rsa", "pss"])
+def test_intermediate_is_asked_about(server, authority, responder, tmp_path, key, how):
+    """A revoked issuer takes its clients along, however it signs and although they name nobody."""
     r = responder
     name = str(tmp_path / "middle")
-    authority._key(name + ".key")
+    if key == "EC":
+        authority._key(name + ".key")
+    else:
+        ocsp.openssl("genrsa", "-out", name + ".key", "2048")
     authority.serial += 1
     serial = authority.serial
     ocsp.openssl("req", "-new", "-key", name + ".key", "-subj", "/CN=middle", "-out", name + ".csr")
@@ -229,7 +237,7 @@ def test_intermediate_is_asked_about(server, authority, responder, tmp_path):
                 "extendedKeyUsage=clientAuth\n")
     ocsp.openssl("x509", "-req", "-in", name + "-leaf.csr", "-CA", name + ".pem", "-CAkey",
                  name + ".key", "-set_serial", "77", "-days", "20", "-extfile", name + "-leaf.ext",
-                 "-out", name + "-leaf.pem")
+                 "-out", name + "-leaf.pem", *how)
     with open(name + "-leaf.pem", "a") as f, open(name + ".pem") as middle:
         f.write(middle.read())
     pair = (name + "-leaf.pem", name + "-leaf.key")
