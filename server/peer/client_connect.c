@@ -101,7 +101,10 @@ static void explain(struct nj_client *c, const struct nj_buf *b, const json_erro
     if (b->len == 0 || ended) {
         nj_client_log(c, NJ_LVL_ERR, "unexpected end of JSON input");
     } else {
-        nj_client_log(c, NJ_LVL_ERR, "invalid character '%c' in JSON: %s", b->ptr[at], e->text);
+        const char *near = strstr(e->text, " near '"); /* what stands there may be a password */
+        int len = (int) (near != NULL ? (size_t) (near - e->text) : strlen(e->text));
+        nj_client_log(c, NJ_LVL_ERR, "invalid character '%c' in JSON: %.*s", b->ptr[at], len,
+                      e->text);
     }
 }
 

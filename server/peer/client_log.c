@@ -189,10 +189,48 @@ static size_t bare_end(const char *s, size_t len, size_t at)
     return at;
 }
 
+/* Behind the value that starts at `at`. */
+static size_t value_end(const char *s, size_t len, size_t at)
+{
+    if (at >= len || s[at] != '"') {
+        return bare_end(s, len, at);
+    }
+    size_t stop = string_end(s, len, at + 1);
+    return stop < len ? stop + 1 : len;
+}
+
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/* Written by hand, a key may lack its quotes: that is no JSON, but a password all the same.  Where
+ * the value of such a key begins; 0: there is none at `at`. */
+static size_t bare_secret(const char *s, size_t len, size_t at)
+{
+    size_t end = at;
+    while (end < len && is_word(s[end])) {
+        end++;
+    }
+    if ((at > 0 && is_word(s[at - 1])) || !is_secret_key(s + at, end - at)) {
+        return 0;
+    }
+    end += end < len && s[end] == '\'' ? 1 : 0;
+    end = skip_space(s, len, end);
+    return end < len && (s[end] == ':' || s[end] == '=') ? skip_space(s, len, end + 1) : 0;
+}
+
 static void redact(const char *s, size_t len, struct nj_buf *out)
 {
     size_t at = 0;
     while (at < len) {
+        size_t bare = s[at] != '"' ? bare_secret(s, len, at) : 0;
+        if (bare > 0) {
+            (void) nj_buf_append(out, s + at, bare - at);
+            (void) nj_buf_puts(out, "[REDACTED]");
+            at = value_end(s, len, bare);
+            continue;
+        }
         if (s[at] != '"') {
             (void) nj_buf_putc(out, s[at++]);
             continue;
@@ -209,12 +247,7 @@ static void redact(const char *s, size_t len, struct nj_buf *out)
         size_t value = skip_space(s, len, next + 1);
         (void) nj_buf_append(out, s + at, value - at);
         (void) nj_buf_puts(out, "\"[REDACTED]\"");
-        if (value < len && s[value] == '"') {
-            size_t stop = string_end(s, len, value + 1);
-            at = stop < len ? stop + 1 : len;
-        } else {
-            at = bare_end(s, len, value);
-        }
+        at = value_end(s, len, value);
     }
 }
 

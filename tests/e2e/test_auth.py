@@ -292,3 +292,17 @@ def test_a_jwt_is_not_traced(server):
     w.ping()
     s.wait_log(r'<<- \[CONNECT \{.*"jwt": ?"\[REDACTED\]"')
     assert "bearer-of-a-secret" not in s.log()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("line", [b"CONNECT {pass:hunter2}", b"CONNECT {user:a, password : hunter2}",
+                                  b"CONNECT {'auth_token':'hunter2'}", b'CONNECT {"pass":"hunter2"',
+                                  b'CONNECT {"pass":hunter2}', b"CONNECT pass=hunter2",
+                                  b'CONNECT {auth_token:"hunter2"}', b'CONNECT {"pass":"hunter2\x01"}'])
+def test_a_password_written_by_hand_is_not_logged(server, line):
+    s = server(["-DV"])
+    w = s.client(connect=False)
+    w.send(line + b"\r\n")
+    w.expect_eof()
+    s.wait_log(r"<<- \[CONNECT .*REDACTED")
+    assert "hunter" not in s.log()
