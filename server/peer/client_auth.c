@@ -288,20 +288,34 @@ void nj_client_authenticate(struct nj_client *c)
     }
 }
 
-/* Users with names alone, as in the reference: an nkey is for clients that speak first. */
-bool nj_client_admit_silently(struct nj_client *c)
+/* Whom it becomes without a word; NULL: nobody.  Users with names alone, as in the reference: an nkey
+ * is for clients that speak first.  A certificate that chooses the user chooses this one, too. */
+static struct nj_user *silent_user(struct nj_client *c)
 {
     struct nj_auth *auth = nj_client_serving(c)->auth;
+    struct nj_credentials cred = { .type = NJ_TYPE_STANDARD };
+    struct nj_auth_result result = { 0 };
     struct nj_user *user = nj_auth_no_auth_user(auth);
     if (nj_client_serving(c)->mappers != NULL) {
-        return false; /* they are asked about what CONNECT says */
+        return NULL; /* they are asked about what CONNECT says */
     }
-    if (user == NULL || user->name == NULL || !nj_user_type_allowed(user, NJ_TYPE_STANDARD) ||
-        (user->flags & NJ_USER_PROXY_REQUIRED) != 0) {
+    if (user == NULL || user->name == NULL) {
+        return NULL;
+    }
+    if (nj_client_is_mapped(c) && (cred.mapped = nj_client_map(c)) == NULL) {
+        return NULL;
+    }
+    return nj_auth_check(auth, &cred, &result) == NJ_AUTH_OK ? result.user : NULL;
+}
+
+bool nj_client_admit_silently(struct nj_client *c)
+{
+    struct nj_user *user = silent_user(c);
+    if (user == NULL || (user->flags & NJ_USER_PROXY_REQUIRED) != 0) {
         return false;
     }
     nj_client_stop_wait(c);
-    become(c, auth, user);
+    become(c, nj_client_serving(c)->auth, user);
     c->must_auth = false;
     return true;
 }

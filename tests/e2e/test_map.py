@@ -202,6 +202,29 @@ def test_no_auth_user_is_not_asked(mapping):
     denied(s, "case")
 
 
+@quick
+def test_the_certificate_chooses_for_those_who_do_not_say_connect(mapping):
+    """no_auth_user lets clients begin with anything: that is no way around the certificate."""
+    s = mapping(["guest", "CN=carol"], more="no_auth_user: guest")
+
+    carol = names.hello(s, "carol")
+    carol.send(b"PING\r\n")
+    carol.expect(b"PONG\r\n")
+    assert s.get("/connz?auth=1")["connections"][0]["authorized_user"] == "CN=carol"
+
+    other = names.hello(s, "case")
+    other.send(b"PING\r\n")
+    other.expect_eof(b"-ERR 'Authorization Violation'\r\n")
+
+
+def test_a_password_of_the_mapped_user_is_not_skipped_by_silence(mapping):
+    s = mapping(["guest", '{user: "CN=carol", password: right}'], more="no_auth_user: guest")
+
+    carol = names.hello(s, "carol")
+    carol.send(b"PING\r\n")
+    carol.expect_eof(b"-ERR 'Authorization Violation'\r\n")
+
+
 def test_a_client_without_tls_has_no_certificate(mapping):
     s = mapping(CAROL, more="allow_non_tls: true")
     client = s.raw()
