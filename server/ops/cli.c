@@ -1,4 +1,3 @@
-#include "ops/auth_setup.h"
 #include "ops/cli.h"
 
 #include <stdbool.h>
@@ -216,28 +215,7 @@ static int check_flag_secrets(const struct nj_options *o, struct nj_error *err)
 
 int nj_cli_check_start(const struct nj_options *o, struct nj_error *err)
 {
-    char grace[40], duration[40];
-    if (o->lame_duck_grace_ns >= o->lame_duck_duration_ns) {
-        return nj_error_set(err, NJ_E_INVALID,
-                            "lame duck grace period (%s) should be strictly lower than lame duck "
-                            "duration (%s)",
-                            nj_duration_text(o->lame_duck_grace_ns, grace, sizeof(grace)),
-                            nj_duration_text(o->lame_duck_duration_ns, duration, sizeof(duration)));
-    }
-    if (o->max_payload > o->max_pending) {
-        return nj_error_set(err, NJ_E_INVALID,
-                            "max_payload (%ld) cannot be higher than max_pending (%lld)",
-                            (long) o->max_payload, (long long) o->max_pending);
-    }
-    if (o->server_name != NULL && strchr(o->server_name, ' ') != NULL) {
-        return nj_error_set(err, NJ_E_INVALID, "server name cannot contain spaces");
-    }
-    if (o->tls.ocsp_peer && !o->tls.verify) {
-        return nj_error_set(err, NJ_E_INVALID,
-                            "OCSP peer verification for client connections requires TLS verify "
-                            "(mTLS) to be enabled");
-    }
-    int rc = nj_auth_setup_check(o, err);
+    int rc = nj_options_check(o, err);
     return rc == NJ_OK ? check_flag_secrets(o, err) : rc;
 }
 

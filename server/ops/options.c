@@ -286,5 +286,10 @@ int nj_options_check(const struct nj_options *o, struct nj_error *err)
     if (o->server_name != NULL && strchr(o->server_name, ' ') != NULL) {
         return nj_error_set(err, NJ_E_INVALID, "server name cannot contain spaces");
     }
+    if (o->tls.ocsp_peer && !o->tls.verify) {
+        return nj_error_set(err, NJ_E_INVALID,
+                            "OCSP peer verification for client connections requires TLS verify "
+                            "(mTLS) to be enabled");
+    }
     return nj_auth_setup_check(o, err);
 }
