@@ -107,10 +107,12 @@ void nj_client_close_silently(struct nj_client *c, enum nj_close_reason reason)
     nj_timer_stop(&c->conn.worker->timers, &c->ping_timer);
     nj_timer_stop(&c->conn.worker->timers, &c->expire_timer);
     nj_client_debug(c, "Client connection closed: %s", words->reason);
-    /* Now, not when the last byte is out: a request must not count as delivered to who has left. */
     c->subs_at_close = c->subs.count;
-    nj_client_drop_subs(c);
     if (words->flush) {
+        /* Now, not when the last byte is out: a request must not count as delivered to who has
+         * left.  Who is not flushed goes with this turn, and may be closed in the midst of a
+         * delivery, where the index is not written to. */
+        nj_client_drop_subs(c);
         nj_conn_close_flushed(&c->conn);
     } else {
         nj_conn_close(&c->conn);
