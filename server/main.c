@@ -34,7 +34,7 @@ static int open_registry(const struct nj_options *o, struct nj_error *err)
     return rc;
 }
 
-/* Why the digest could not be taken: it names the missing plug-in. */
+/* Why the digest could not be taken: it names the plug-in that is missing or has no hash. */
 static struct nj_error no_provider = NJ_ERROR_INIT;
 
 /* The digest of the configuration: hashed by the provider, since the core has no cryptography. */
@@ -45,6 +45,12 @@ static int sha256(void *user, const void *data, size_t len, uint8_t *out)
     if (open_registry(o, &no_provider) != NJ_OK ||
         nj_registry_tls(registry, o->tls_provider, &p, &no_provider) != NJ_OK) {
         return NJ_E_NOT_FOUND;
+    }
+    if (p->crypto->hash == NULL) {
+        return nj_error_set(&no_provider, NJ_E_UNSUPPORTED,
+                            "tls_provider \"%s\" has no SHA-256 (slot \"hash\"), which the digest "
+                            "of a configuration needs; set tls_provider to another one",
+                            nj_registry_tls_name(registry, p));
     }
     return p->crypto->hash(NJ_HASH_SHA256, data, len, out);
 }

@@ -355,7 +355,7 @@ static int put_cert_detail(struct nj_span der,
         nj_cert_fini(&cert);
     }
     int rc = nj_put_visible((struct nj_span){ (const uint8_t *) subject.ptr, subject.len }, out);
-    if (rc == NJ_OK && hash(NJ_HASH_SHA256, der.ptr, der.len, digest) == NJ_OK) {
+    if (rc == NJ_OK && hash != NULL && hash(NJ_HASH_SHA256, der.ptr, der.len, digest) == NJ_OK) {
         rc = nj_buf_puts(out, " SHA-256: ");
         for (size_t i = 0; rc == NJ_OK && i < sizeof(digest); i++) {
             rc = nj_buf_printf(out, "%02x", digest[i]);

@@ -100,6 +100,12 @@ is_called() {
     has_line log 'the minimal provider cannot do TLS'
 }
 
+lacks_hash() {
+    printf 'port: -1\ntls_provider: minimal\n' >c.conf
+    ! "$natterjack" --plugin_dir "$work/good" -c c.conf -t >log 2>&1
+    has_line log 'tls_provider "minimal" has no SHA-256'
+}
+
 check "pkg-config knows version and ABI" \
     test "$(pkg-config --modversion natterjack) $abi" != " " -a -n "$abi"
 check "the shipped plug-ins lie in plugindir and are listed from there" lists_shipped
@@ -128,6 +134,7 @@ check "the one of another major is refused with theirs and ours" has_line list \
     "$work/wrong/nj_tls_next\.so: built for plug-in ABI $((${abi%.*} + 1))\.$minor, this server has $abi"
 check "the listing ends well" bash -c '! grep -n "^--list-plugins ended" list'
 check "a tls block that names the one in C hears what it says" is_called minimal
+check "without a hash it cannot be the one for digests, and the refusal says so" lacks_hash
 check "a tls block that names the one in C++ hears what it says" is_called minimal-cxx
 
 check "the template of a mapper builds with its Makefile" builds_template template-c

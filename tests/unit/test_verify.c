@@ -434,6 +434,9 @@ START_TEST(the_detail_names_each_certificate_with_its_digest)
     nj_buf_clear(&text);
     ck_assert_int_eq(nj_tls_chain_detail(NULL, 0, fake_hash, &text), NJ_OK);
     ck_assert_uint_eq(text.len, 0);
+    /* A provider without a hash. */
+    ck_assert_int_eq(nj_tls_chain_detail(chain.certs, 1, NULL, &text), NJ_OK);
+    ck_assert_str_eq(text.ptr, " (CN=inter.test,O=Natterjack)");
     nj_buf_free(&text);
     clear();
 }
