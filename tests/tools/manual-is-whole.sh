@@ -26,6 +26,14 @@ for key in $keys; do
     fi
 done
 
+# Of providers: what --list-plugins calls their abilities.
+for cap in $(sed -n 's/^    { NJ_TLS_CAP_[A-Z0-9_]*, "\([a-z0-9.-]*\)" },$/\1/p' "$top/server/plugin/list.c"); do
+    if ! grep -qF "\`$cap\`" "$top/docs/man/natterjack-plugin.7.md"; then
+        echo "manual: docs/man/natterjack-plugin.7.md says nothing of $cap"
+        bad=1
+    fi
+done
+
 if [ ! -f "$build/docs/man/natterjack.8" ]; then
     echo "manual: skipped: man pages: needs lowdown"
     exit $bad
