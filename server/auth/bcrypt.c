@@ -13,29 +13,62 @@
 
 #define QUEUE_MOST 1024
 
-struct job {
-    struct job *next;
-    char *hash;
-    char *secret;
-    nj_bcrypt_done_fn done;
-    void *arg;
+/* The second line moves while nobody stands in the first. */
+enum { LINE_FIRST, LINE_PUT_OFF, LINES };
+
+struct line {
+    struct nj_bcrypt_job *first, *last;
+    unsigned n;
 };
 
 struct nj_bcrypt {
     pthread_t thread;
     pthread_mutex_t mu;
     pthread_cond_t more;
-    struct job *first, *last; /* under mu */
-    unsigned n;               /* under mu */
+    struct line lines[LINES]; /* under mu */
     bool stopping;            /* under mu */
 };
 
-static void free_job(struct job *j)
+static void forget_texts(struct nj_bcrypt_job *j)
 {
     nj_wipe(j->secret, strlen(j->secret));
     nj_dealloc(j->secret);
     nj_dealloc(j->hash);
-    nj_dealloc(j);
+    j->secret = NULL;
+    j->hash = NULL;
+}
+
+/* Under mu.  False: the line is full. */
+static bool enqueue(struct nj_bcrypt *b, struct nj_bcrypt_job *j, int line)
+{
+    struct line *l = &b->lines[line];
+    if (l->n == QUEUE_MOST) {
+        return false;
+    }
+    j->line = line;
+    j->next = NULL;
+    j->prev = l->last;
+    *(l->last != NULL ? &l->last->next : &l->first) = j;
+    l->last = j;
+    l->n++;
+    return true;
+}
+
+/* Under mu; it stands in a line. */
+static void dequeue(struct nj_bcrypt *b, struct nj_bcrypt_job *j)
+{
+    struct line *l = &b->lines[j->line];
+    *(j->prev != NULL ? &j->prev->next : &l->first) = j->next;
+    *(j->next != NULL ? &j->next->prev : &l->last) = j->prev;
+    l->n--;
+    j->line = -1;
+}
+
+/* Under mu. */
+static struct nj_bcrypt_job *head(const struct nj_bcrypt *b)
+{
+    struct nj_bcrypt_job *j = b->lines[LINE_FIRST].first;
+    return j != NULL ? j : b->lines[LINE_PUT_OFF].first;
 }
 
 #ifdef NJ_FIPS_BUILD
@@ -62,17 +95,15 @@ bool nj_bcrypt_match(const char *hash, const char *secret)
 }
 #endif
 
-static struct job *next_job(struct nj_bcrypt *b)
+static struct nj_bcrypt_job *next_job(struct nj_bcrypt *b)
 {
     nj_lock(&b->mu);
-    while (b->first == NULL && !b->stopping) {
+    while (head(b) == NULL && !b->stopping) {
         (void) pthread_cond_wait(&b->more, &b->mu);
     }
-    struct job *j = b->first;
+    struct nj_bcrypt_job *j = head(b);
     if (j != NULL) {
-        b->first = j->next;
-        b->last = b->first == NULL ? NULL : b->last;
-        b->n--;
+        dequeue(b, j);
     }
     nj_unlock(&b->mu);
     return j;
@@ -89,11 +120,12 @@ static bool is_stopping(struct nj_bcrypt *b)
 static void *run(void *arg)
 {
     struct nj_bcrypt *b = arg;
-    struct job *j;
+    struct nj_bcrypt_job *j;
     (void) pthread_setname_np(pthread_self(), "nj-bcrypt");
     while ((j = next_job(b)) != NULL) {
-        j->done(j->arg, !is_stopping(b) && nj_bcrypt_match(j->hash, j->secret));
-        free_job(j);
+        bool match = !is_stopping(b) && nj_bcrypt_match(j->hash, j->secret);
+        forget_texts(j);
+        j->done(j->arg, match);
     }
     return NULL;
 }
@@ -133,25 +165,52 @@ void nj_bcrypt_stop(struct nj_bcrypt **bp)
     nj_dealloc(b);
 }
 
-bool nj_bcrypt_submit(struct nj_bcrypt *b, const char *hash, const char *secret,
-                      nj_bcrypt_done_fn done, void *arg)
+bool nj_bcrypt_submit(struct nj_bcrypt *b, struct nj_bcrypt_job *j, const char *hash,
+                      const char *secret, nj_bcrypt_done_fn done, void *arg)
 {
-    struct job *j = nj_zalloc(sizeof(*j));
-    j->hash = nj_strdup(hash);
-    j->secret = nj_strdup(secret);
-    j->done = done;
-    j->arg = arg;
+    *j = (struct nj_bcrypt_job){ .at = b,
+                                 .line = -1,
+                                 .hash = nj_strdup(hash),
+                                 .secret = nj_strdup(secret),
+                                 .done = done,
+                                 .arg = arg };
     nj_lock(&b->mu);
-    bool room = b->n < QUEUE_MOST && !b->stopping;
+    bool room = !b->stopping && enqueue(b, j, LINE_FIRST);
     if (room) {
-        *(b->last != NULL ? &b->last->next : &b->first) = j;
-        b->last = j;
-        b->n++;
         (void) pthread_cond_signal(&b->more);
     }
     nj_unlock(&b->mu);
     if (!room) {
-        free_job(j);
+        forget_texts(j);
     }
     return room;
+}
+
+bool nj_bcrypt_take_back(struct nj_bcrypt_job *j)
+{
+    struct nj_bcrypt *b = j->at;
+    nj_lock(&b->mu);
+    bool waits = j->line >= 0;
+    if (waits) {
+        dequeue(b, j);
+    }
+    nj_unlock(&b->mu);
+    if (waits) {
+        forget_texts(j);
+    }
+    return waits;
+}
+
+bool nj_bcrypt_put_off(struct nj_bcrypt_job *j)
+{
+    struct nj_bcrypt *b = j->at;
+    nj_lock(&b->mu);
+    bool was_first = j->line == LINE_FIRST;
+    bool room = was_first && b->lines[LINE_PUT_OFF].n < QUEUE_MOST;
+    if (room) {
+        dequeue(b, j);
+        (void) enqueue(b, j, LINE_PUT_OFF);
+    }
+    nj_unlock(&b->mu);
+    return room || !was_first;
 }

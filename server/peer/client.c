@@ -102,6 +102,7 @@ void nj_client_close_silently(struct nj_client *c, enum nj_close_reason reason)
     }
     c->reason = reason;
     nj_client_mapper_stop(c);
+    nj_client_hash_stop(c);
     nj_client_forget_ocsp(c);
     nj_client_stop_wait(c);
     nj_timer_stop(&c->conn.worker->timers, &c->ping_timer);
@@ -166,6 +167,13 @@ static void on_caught_up(struct nj_conn *conn, size_t pieces, size_t bytes)
                   pieces, bytes);
 }
 
+void nj_client_peer_ended(struct nj_client *c)
+{
+    if (!nj_client_mapper_ended(c) && !nj_client_hash_ended(c)) {
+        nj_client_close(c, NJ_CLOSE_CLIENT);
+    }
+}
+
 static void on_ended(struct nj_conn *conn, enum nj_conn_end why)
 {
     struct nj_client *c = (struct nj_client *) (void *) conn;
@@ -178,9 +186,7 @@ static void on_ended(struct nj_conn *conn, enum nj_conn_end why)
     }
     switch (why) {
     case NJ_END_EOF:
-        if (!nj_client_mapper_ended(c)) {
-            nj_client_close(c, NJ_CLOSE_CLIENT);
-        }
+        nj_client_peer_ended(c);
         break;
     case NJ_END_WRITE:
         nj_client_close(c, NJ_CLOSE_WRITE);
@@ -407,7 +413,8 @@ static void too_early(struct nj_client *c)
 
 static bool may_go_on(const struct nj_client *c)
 {
-    return c->conn.state == NJ_CONN_OPEN && !c->conn.is_paused && c->mapping == NULL;
+    return c->conn.state == NJ_CONN_OPEN && !c->conn.is_paused && c->mapping == NULL &&
+           c->hash == NULL;
 }
 
 /* One read may bring ten thousand SUBs, each as dear as some messages: after a while the others come

@@ -25,6 +25,7 @@ struct nj_account;
 struct nj_ocsp_answer_due;
 struct nj_client_mapping;
 struct nj_filter;
+struct nj_hash_wait;
 struct nj_perms;
 struct nj_replies;
 struct nj_sub;
@@ -64,7 +65,7 @@ struct nj_client {
     /* CONNECT options */
     bool verbose, pedantic, echo, headers, no_responders;
     bool got_connect, must_auth, first_pong_sent;
-    bool auth_waits; /* a bcrypt answer is to come */
+    struct nj_hash_wait *hash; /* a bcrypt answer is to come; NULL: none is */
     struct nj_client_mapping *mapping; /* an auth mapper is asked; NULL: none is */
     int64_t auth_until_us;     /* when the time for authentication is up */
     bool bad_protocol, wants_account, odd_secret; /* of the CONNECT that is being answered */
@@ -127,7 +128,7 @@ struct nj_client {
     char *label; /* after CONNECT: ` - "v1:go:nm" - "$G/user:us"`; NULL before */
 };
 
-enum { NJ_WAIT_NONE, NJ_WAIT_SNIFF, NJ_WAIT_TLS, NJ_WAIT_AUTH, NJ_WAIT_MAPPER };
+enum { NJ_WAIT_NONE, NJ_WAIT_SNIFF, NJ_WAIT_TLS, NJ_WAIT_AUTH, NJ_WAIT_HASH, NJ_WAIT_MAPPER };
 
 extern const struct nj_conn_ops nj_client_ops;
 
@@ -148,6 +149,8 @@ void nj_client_send_info(struct nj_client *c, enum nj_info_kind kind);
 void nj_client_ready(struct nj_client *c);  /* the stream is plain or secured: operations begin */
 void nj_client_feed_again(struct nj_client *c);
 bool nj_client_is_open(const struct nj_client *c);
+/* The peer will say nothing more: close it, at once or after what it has said before. */
+void nj_client_peer_ended(struct nj_client *c);
 
 /* client_connect.c: NJ_OK to go on, else the client was closed. */
 int nj_client_connect(struct nj_client *c, const struct nj_event *ev);
@@ -159,6 +162,10 @@ void nj_client_authenticate(struct nj_client *c);
 void nj_client_denied(struct nj_client *c); /* log it, say it, close */
 /* The first word is not CONNECT: is there a user for those who say nothing?  True: it is that one. */
 bool nj_client_admit_silently(struct nj_client *c);
+void nj_client_hash_stop(struct nj_client *c);    /* it closes: nobody waits; fine when nobody did */
+void nj_client_hash_timeout(struct nj_client *c); /* NJ_WAIT_HASH is over */
+/* The peer has ended its stream.  True: what it has sent before is still to be looked at. */
+bool nj_client_hash_ended(struct nj_client *c);
 
 /* client_perms.c */
 bool nj_client_is_nkey_user(const struct nj_client *c); /* it was let in as one */

@@ -14,19 +14,21 @@
 #include "peer/client.h"
 #include "peer/client_mapper.h"
 
-/* A bcrypt comparison under way.  Shared by the client and the bcrypt thread; the answer comes
- * home by worker, slot and generation, so the client may be gone by then. */
-struct answer {
+/* A bcrypt comparison under way.  The client's while the job waits, then the bcrypt thread's; the
+ * answer comes home by worker, slot and generation, so the client may be gone by then. */
+struct nj_hash_wait {
     struct nj_item item;
+    struct nj_bcrypt_job job;
     struct nj_worker *w;
     uint32_t slot, gen;
     uint64_t auth_gen; /* of the credentials that were compared */
     struct nj_auth *auth; /* references: what it is let in with when the secret is right */
     struct nj_user *user;
     bool match;
+    bool peer_ended; /* worker: it said all it had to say */
 };
 
-static void free_answer(struct answer *a)
+static void free_wait(struct nj_hash_wait *a)
 {
     nj_auth_unref(&a->auth);
     nj_user_unref(&a->user);
@@ -121,33 +123,49 @@ static void become(struct nj_client *c, struct nj_auth *auth, struct nj_user *us
     }
 }
 
+/* ---- waiting for a hash ----------------------------------------------------------------------- */
+
+static bool is_waiting(const struct nj_client *c)
+{
+    return c->hash != NULL || c->mapping != NULL;
+}
+
+static void take_answer(struct nj_client *c, const struct nj_hash_wait *a)
+{
+    c->hash = NULL;
+    nj_client_stop_wait(c);
+    if (a->auth_gen != nj_client_serving(c)->auth_gen) {
+        nj_client_authenticate(c); /* a reload came in between: ask again */
+    } else {
+        if (a->match) {
+            become(c, a->auth, a->user);
+        }
+        finish(c, a->match);
+    }
+    if (nj_client_is_open(c) && !is_waiting(c)) {
+        nj_conn_resume(&c->conn);
+    }
+    /* A plain socket says again that it has ended, and by then the answers are out; TLS does not. */
+    bool heard_again = c->conn.tls == NULL || c->conn.is_paused;
+    if (a->peer_ended && nj_client_is_open(c) && (is_waiting(c) || !heard_again)) {
+        nj_client_peer_ended(c);
+    }
+}
+
 static void run_answer(struct nj_worker *w, struct nj_item *item)
 {
-    struct answer *a = (struct answer *) (void *) item;
+    struct nj_hash_wait *a = (struct nj_hash_wait *) (void *) item;
     struct nj_conn *conn = nj_slot_conn(w, a->slot, a->gen);
     if (conn != NULL && conn->state == NJ_CONN_OPEN) {
-        struct nj_client *c = (struct nj_client *) (void *) conn;
-        c->auth_waits = false;
-        nj_client_stop_wait(c);
-        if (a->auth_gen != nj_client_serving(c)->auth_gen) {
-            nj_client_authenticate(c); /* a reload came in between: ask again */
-        } else {
-            if (a->match) {
-                become(c, a->auth, a->user);
-            }
-            finish(c, a->match);
-        }
-        if (nj_client_is_open(c) && !c->auth_waits) {
-            nj_conn_resume(conn);
-        }
+        take_answer((struct nj_client *) (void *) conn, a);
     }
-    free_answer(a);
+    free_wait(a);
 }
 
 /* On the bcrypt thread. */
 static void hashed(void *arg, bool match)
 {
-    struct answer *a = arg;
+    struct nj_hash_wait *a = arg;
     a->match = match;
     nj_inbox_push(&a->w->inbox, &a->item);
 }
@@ -156,7 +174,7 @@ static void wait_for_hash(struct nj_client *c, struct nj_auth *auth,
                           const struct nj_auth_result *result)
 {
     const struct nj_serving *s = nj_client_serving(c);
-    struct answer *a = nj_zalloc(sizeof(*a));
+    struct nj_hash_wait *a = nj_zalloc(sizeof(*a));
     a->item.run = run_answer;
     a->w = c->conn.worker;
     a->slot = c->conn.slot;
@@ -165,15 +183,55 @@ static void wait_for_hash(struct nj_client *c, struct nj_auth *auth,
     a->auth = nj_auth_ref(auth);
     a->user = nj_user_ref(result->user);
     if (s->bcrypt == NULL ||
-        !nj_bcrypt_submit(s->bcrypt, result->hash, result->secret, hashed, a)) {
+        !nj_bcrypt_submit(s->bcrypt, &a->job, result->hash, result->secret, hashed, a)) {
         nj_client_log(c, NJ_LVL_WRN, "too many logins at once: password not looked at");
-        free_answer(a);
+        free_wait(a);
         finish(c, false);
         return;
     }
-    c->auth_waits = true;
-    nj_conn_pause(&c->conn, NJ_PAUSE_FOR_EVER);
+    c->hash = a;
+    if (!c->must_auth) { /* it was let in before and asks to be somebody else */
+        c->auth_until_us = c->conn.worker->now_us + s->limits.auth_timeout_us;
+    }
+    int64_t left_us = c->auth_until_us - c->conn.worker->now_us;
+    nj_client_wait(c, NJ_WAIT_HASH, left_us > 0 ? left_us : 0);
 }
+
+/* A hash that is begun comes to its end, and its answer finds nobody. */
+void nj_client_hash_stop(struct nj_client *c)
+{
+    struct nj_hash_wait *a = c->hash;
+    c->hash = NULL;
+    if (a != NULL && nj_bcrypt_take_back(&a->job)) {
+        free_wait(a);
+    }
+}
+
+/* Whose hash is begun has done its waiting: the answer is near, and the reference waits for it. */
+void nj_client_hash_timeout(struct nj_client *c)
+{
+    struct nj_hash_wait *a = c->hash;
+    if (a == NULL || !nj_bcrypt_take_back(&a->job)) {
+        return;
+    }
+    c->hash = NULL;
+    free_wait(a);
+    nj_client_debug(c, "Authentication Timeout");
+    nj_client_close(c, NJ_CLOSE_AUTH_TIMEOUT);
+}
+
+/* It may have sent messages and closed: they count.  But those who stay come first. */
+bool nj_client_hash_ended(struct nj_client *c)
+{
+    if (c->hash == NULL || c->conn.rest_len == 0 || !nj_bcrypt_put_off(&c->hash->job)) {
+        return false;
+    }
+    c->hash->peer_ended = true;
+    nj_conn_pause(&c->conn, NJ_PAUSE_FOR_EVER);
+    return true;
+}
+
+/* ---- who it is -------------------------------------------------------------------------------- */
 
 /* `mapped`: its certificate's user, NULL when the certificate does not choose. */
 static void decide(struct nj_client *c, struct nj_auth *auth, struct nj_user *mapped)

@@ -115,8 +115,11 @@ static void finish(struct nj_client *c, const struct nj_mapper_answer *a)
     bool peer_ended = c->mapping->peer_ended;
     end_wait(c);
     mapped(c, a);
-    if (!nj_client_is_open(c) || c->auth_waits) {
-        return; /* a socket that ended says so again */
+    if (c->hash != NULL && peer_ended) {
+        nj_client_peer_ended(c);
+    }
+    if (!nj_client_is_open(c) || c->hash != NULL) {
+        return;
     }
     nj_conn_resume(&c->conn);
     if (peer_ended && nj_client_is_open(c) && c->mapping == NULL && !c->conn.is_paused) {
@@ -132,7 +135,9 @@ static void ask_again(struct nj_client *c)
     nj_client_authenticate(c);
     if (c->mapping != NULL) {
         c->mapping->peer_ended = peer_ended;
-    } else if (nj_client_is_open(c) && !c->auth_waits) {
+    } else if (c->hash != NULL && peer_ended) {
+        nj_client_peer_ended(c);
+    } else if (nj_client_is_open(c) && c->hash == NULL) {
         nj_conn_resume(&c->conn);
     }
 }

@@ -155,7 +155,7 @@ bool nj_client_after_messages(struct nj_client *c)
     if (c->stall_us > 0 && c->conn.state == NJ_CONN_OPEN) {
         log_stall(c);
     }
-    if (c->stall_us > 0 && c->conn.state == NJ_CONN_OPEN && !c->auth_waits) {
+    if (c->stall_us > 0 && c->conn.state == NJ_CONN_OPEN && c->hash == NULL) {
         nj_conn_pause(&c->conn, c->conn.worker->now_us + c->stall_us);
     }
     c->stall_us = 0;

@@ -35,7 +35,7 @@ static void on_ping(struct nj_timer *t, void *arg)
     int64_t interval = nj_client_serving(c)->limits.ping_interval_us;
     (void) t;
     nj_client_debug(c, "Client Ping Timer");
-    if (c->conn.is_paused || c->mapping != NULL) {
+    if (c->conn.is_paused || c->mapping != NULL || c->hash != NULL) {
         nj_timer_start(&w->timers, &c->ping_timer, w->now_us + interval);
         return; /* it cannot answer what is not read: its timers pause with it */
     }
@@ -110,6 +110,9 @@ static void on_wait(struct nj_timer *t, void *arg)
     case NJ_WAIT_AUTH:
         nj_client_debug(c, "Authentication Timeout");
         nj_client_close(c, NJ_CLOSE_AUTH_TIMEOUT);
+        break;
+    case NJ_WAIT_HASH:
+        nj_client_hash_timeout(c);
         break;
     case NJ_WAIT_MAPPER:
         nj_client_mapper_timeout(c);

@@ -173,7 +173,7 @@ static void recheck_credentials(struct nj_client *c, void *arg)
 {
     const struct nj_serving *now = nj_client_serving(c);
     (void) arg;
-    if (!nj_client_is_open(c) || c->auth_waits || c->mapping != NULL) {
+    if (!nj_client_is_open(c) || c->hash != NULL || c->mapping != NULL) {
         return; /* whoever waits for a hash or a mapper is asked again when the answer comes */
     }
     if (c->auth != NULL && now->mappers != NULL && c->admitted == NULL &&

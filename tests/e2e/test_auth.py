@@ -244,6 +244,68 @@ def test_client_that_goes_while_its_password_is_checked(server):
     s.client(**USER).ping()
 
 
+COSTLY = "$2a$12$abcdefghijklmnopqrstuuIkD3QUGeSzQARHziTZIsG4D8yrNpG.S"      # the same secret, cost 12
+VERY_COSTLY = "$2a$14$abcdefghijklmnopqrstuuMZKx76V3UUCd6wG8PLwzH6qINtghgcC"  # cost 14: about a second
+
+
+@pytest.mark.own
+@pytest.mark.quick
+@pytest.mark.parametrize("behind", [b"", b"PING\r\n"], ids=["connect", "connect_and_ping"])
+def test_those_who_log_in_and_leave_delay_nobody(server, behind):
+    s = server(["-D"], conf='authorization { user: anna, password: "%s", timeout: 60 }\n' % COSTLY)
+    for _ in range(25):
+        w = s.client(connect=False)
+        w.send(connect_line(user="anna", **{"pass": "wrong"}) + behind)
+        w.close()
+    good = s.client(connect=False)
+    before = s.log().count("authentication error")
+
+    good.send(connect_line(**USER) + b"PING\r\n")
+    good.expect(b"PONG\r\n", timeout=30)
+
+    assert s.log().count("authentication error") - before <= 2
+
+
+@pytest.mark.own
+@pytest.mark.quick
+def test_who_waits_too_long_for_its_turn_is_timed_out(server):
+    s = server(["-D"], conf='authorization { user: anna, password: "%s", timeout: 1 }\n' % COSTLY)
+    waiting = [s.client(connect=False) for _ in range(20)]
+    for w in waiting:
+        w.send(connect_line(user="anna", **{"pass": "wrong"}) + b"PING\r\n")
+
+    waiting[-1].expect_eof(b"-ERR 'Authentication Timeout'\r\n", timeout=10)
+
+    assert s.log().count("authentication error") < 19
+    s.wait_log(r"cid:%d - Client connection closed: Authentication Timeout" % waiting[-1].cid)
+    for w in waiting[:-1]:
+        w.close()
+
+
+def test_a_hash_may_take_longer_than_the_timeout(server):
+    s = server(conf='authorization { user: anna, password: "%s", timeout: 0.3 }\n' % VERY_COSTLY)
+    w = s.client(connect=False)
+
+    w.send(connect_line(**USER) + b"PING\r\n")
+
+    w.expect(b"PONG\r\n", timeout=20)
+
+
+@pytest.mark.quick
+def test_what_was_sent_before_the_end_is_looked_at_when_the_hash_is_known(server):
+    s = server(conf='authorization { user: anna, password: "%s" }\n' % COSTLY)
+    good = s.client(**USER)
+    good.sub("a", 1)
+    good.ping()
+    w = s.client(connect=False)
+
+    w.send(connect_line(**USER) + b"PUB a 2\r\nhi\r\nPING\r\n")
+    w.half_close()
+
+    w.expect_eof(b"PONG\r\n", timeout=20)
+    good.expect(b"MSG a 1 2\r\nhi\r\n")
+
+
 def test_authorized_user_in_connz(server):
     s = server(["--user", "anna", "--pass", "s3cret"], monitor=True)
     w = s.client(**USER)

@@ -490,8 +490,11 @@ static void count(void *arg, bool match)
     (void) atomic_fetch_add(match ? &matches : &denials, 1);
 }
 
+static atomic_bool at_gate;
+
 static void wait_at_gate(void *arg, bool match)
 {
+    atomic_store(&at_gate, true);
     (void) pthread_mutex_lock(&gate);
     count(arg, match);
     (void) pthread_mutex_unlock(&gate);
@@ -501,18 +504,19 @@ static void wait_at_gate(void *arg, bool match)
 
 START_TEST(what_does_not_fit_into_the_queue_is_refused_and_what_waits_at_the_end_is_denied)
 {
+    static struct nj_bcrypt_job jobs[5000], first, late;
     struct nj_bcrypt *b = nj_bcrypt_start();
     unsigned taken = 0;
     (void) pthread_mutex_lock(&gate);
-    ck_assert(nj_bcrypt_submit(b, U_HASH, "U*U", wait_at_gate, NULL));
+    ck_assert(nj_bcrypt_submit(b, &first, U_HASH, "U*U", wait_at_gate, NULL));
 
-    while (taken < 5000 && nj_bcrypt_submit(b, U_HASH, "U*U", count, NULL)) {
+    while (taken < 5000 && nj_bcrypt_submit(b, &jobs[taken], U_HASH, "U*U", count, NULL)) {
         taken++;
     }
 
     ck_assert_uint_ge(taken, 1023); /* the first may be out of the queue already or not yet */
     ck_assert_uint_le(taken, 1024);
-    ck_assert(!nj_bcrypt_submit(b, U_HASH, "U*U", count, NULL) || taken == 1023);
+    ck_assert(!nj_bcrypt_submit(b, &late, U_HASH, "U*U", count, NULL) || taken == 1023);
     (void) pthread_mutex_unlock(&gate);
     nj_bcrypt_stop(&b);
     ck_assert_ptr_null(b);
@@ -526,11 +530,12 @@ END_TEST
 START_TEST(each_gets_its_own_answer)
 {
     struct nj_bcrypt *b = nj_bcrypt_start();
+    struct nj_bcrypt_job jobs[3];
     char secret[] = "U*U";
-    ck_assert(nj_bcrypt_submit(b, U_HASH, secret, count, NULL));
+    ck_assert(nj_bcrypt_submit(b, &jobs[0], U_HASH, secret, count, NULL));
     memset(secret, 'x', 3); /* it was copied */
-    ck_assert(nj_bcrypt_submit(b, U_HASH, secret, count, NULL));
-    ck_assert(nj_bcrypt_submit(b, U_HASH, "U*U", count, NULL));
+    ck_assert(nj_bcrypt_submit(b, &jobs[1], U_HASH, secret, count, NULL));
+    ck_assert(nj_bcrypt_submit(b, &jobs[2], U_HASH, "U*U", count, NULL));
     while (atomic_load(&matches) + atomic_load(&denials) < 3) {
         (void) sched_yield();
     }
@@ -539,6 +544,91 @@ START_TEST(each_gets_its_own_answer)
     ck_assert_uint_eq(atomic_load(&matches), 2);
     ck_assert_uint_eq(atomic_load(&denials), 1);
     nj_bcrypt_stop(&b);
+}
+END_TEST
+
+/* The thread stands at the gate, and what is submitted now waits. */
+static struct nj_bcrypt *start_busy(struct nj_bcrypt_job *busy)
+{
+    struct nj_bcrypt *b = nj_bcrypt_start();
+    (void) pthread_mutex_lock(&gate);
+    ck_assert(nj_bcrypt_submit(b, busy, U_HASH, "U*U", wait_at_gate, NULL));
+    while (!atomic_load(&at_gate)) {
+        (void) sched_yield();
+    }
+    return b;
+}
+
+static char order[16];
+static _Atomic unsigned order_n;
+
+static void note(void *arg, bool match)
+{
+    order[atomic_load(&order_n)] = match ? *(const char *) arg : '-';
+    (void) atomic_fetch_add(&order_n, 1);
+}
+
+static void let_run(struct nj_bcrypt **bp, unsigned n)
+{
+    (void) pthread_mutex_unlock(&gate);
+    while (atomic_load(&order_n) < n) {
+        (void) sched_yield();
+    }
+    nj_bcrypt_stop(bp);
+}
+
+START_TEST(a_job_that_is_taken_back_is_not_hashed_and_makes_room)
+{
+    static struct nj_bcrypt_job busy, jobs[1024], good;
+    struct nj_bcrypt *b = start_busy(&busy);
+    for (size_t i = 0; i < 1024; i++) {
+        ck_assert(nj_bcrypt_submit(b, &jobs[i], U_HASH, "U*U", note, "x"));
+    }
+    ck_assert(!nj_bcrypt_submit(b, &good, U_HASH, "U*U", note, "g"));
+
+    for (size_t i = 0; i < 1024; i++) {
+        bool stays = i == 500 || i == 1023;
+        ck_assert(stays || nj_bcrypt_take_back(&jobs[i]));
+        ck_assert(stays || !nj_bcrypt_take_back(&jobs[i]));
+    }
+
+    ck_assert(nj_bcrypt_submit(b, &good, U_HASH, "U*U", note, "g"));
+    let_run(&b, 3);
+    ck_assert_str_eq(order, "xxg");
+    ck_assert_uint_eq(atomic_load(&order_n), 3);
+}
+END_TEST
+
+START_TEST(a_job_that_has_begun_is_not_taken_back)
+{
+    static struct nj_bcrypt_job busy;
+    struct nj_bcrypt *b = start_busy(&busy);
+
+    ck_assert(!nj_bcrypt_take_back(&busy));
+
+    let_run(&b, 0);
+    ck_assert_uint_eq(atomic_load(&matches), 1);
+}
+END_TEST
+
+START_TEST(what_is_put_off_comes_after_all_others)
+{
+    static struct nj_bcrypt_job busy, jobs[5];
+    static const char *const names[] = { "a", "b", "c", "d", "e" };
+    struct nj_bcrypt *b = start_busy(&busy);
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert(nj_bcrypt_submit(b, &jobs[i], U_HASH, "U*U", note, (void *) (uintptr_t) names[i]));
+    }
+
+    ck_assert(nj_bcrypt_put_off(&jobs[1]));
+    ck_assert(nj_bcrypt_put_off(&jobs[0]));
+    ck_assert(nj_bcrypt_put_off(&jobs[3]));
+    ck_assert(nj_bcrypt_put_off(&jobs[1])); /* once is enough */
+    ck_assert(nj_bcrypt_take_back(&jobs[0]));
+
+    ck_assert(nj_bcrypt_submit(b, &jobs[4], U_HASH, "U*U", note, (void *) (uintptr_t) names[4]));
+    let_run(&b, 4);
+    ck_assert_str_eq(order, "cebd");
 }
 END_TEST
 
@@ -572,6 +662,9 @@ int main(void)
     tcase_add_test(tc, bcrypt_vectors);
     tcase_add_test(tc, what_does_not_fit_into_the_queue_is_refused_and_what_waits_at_the_end_is_denied);
     tcase_add_test(tc, each_gets_its_own_answer);
+    tcase_add_test(tc, a_job_that_is_taken_back_is_not_hashed_and_makes_room);
+    tcase_add_test(tc, a_job_that_has_begun_is_not_taken_back);
+    tcase_add_test(tc, what_is_put_off_comes_after_all_others);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
