@@ -649,6 +649,7 @@ int nj_server_run(const struct nj_options *o, const struct nj_options_source *ag
     nj_rcu_start();
     nj_rcu_register();
     nj_rcu_offline();
+    nj_client_wipe_json();
     make_hub(s);
     int rc = prepare(s);
     if (rc == 0) {

@@ -156,6 +156,8 @@ void nj_client_peer_ended(struct nj_client *c);
 int nj_client_connect(struct nj_client *c, const struct nj_event *ev);
 int nj_client_check_json(struct nj_client *c, const struct nj_event *ev); /* INFO of a client */
 void nj_client_forget_options(struct nj_client *c);
+/* Once, before any client: what the JSON library held of a CONNECT is wiped. */
+void nj_client_wipe_json(void);
 
 /* client_auth.c */
 void nj_client_authenticate(struct nj_client *c);

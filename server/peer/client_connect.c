@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/wiped.h"
 #include "broker/account.h"
 #include "peer/client.h"
 
@@ -121,6 +122,12 @@ static json_t *read_json(struct nj_client *c, const struct nj_event *ev)
     nj_wipe(b.ptr, b.cap);
     nj_buf_free(&b);
     return j;
+}
+
+/* Strings, keys and what its scanner keeps of them: all of it, whatever type a secret comes as. */
+void nj_client_wipe_json(void)
+{
+    json_set_alloc_funcs(nj_wiped_alloc, nj_wiped_dealloc);
 }
 
 static const char *kind_of(const json_t *v)

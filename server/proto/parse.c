@@ -53,9 +53,18 @@ void nj_parser_init(struct nj_parser *p)
     memset(p, 0, sizeof(*p));
 }
 
+/* Of all lines CONNECT alone has secrets. */
+static void free_line(struct nj_parser *p)
+{
+    if (p->op == NJ_OP_CONNECT) {
+        nj_wipe(p->line, p->line_len);
+    }
+    nj_dealloc(p->line);
+}
+
 static void drop_line(struct nj_parser *p)
 {
-    nj_dealloc(p->line);
+    free_line(p);
     p->line = NULL;
     p->line_len = 0;
     p->line_cap = 0;
@@ -392,7 +401,12 @@ static void keep_arg(struct nj_parser *p, const uint8_t *in, size_t len)
         while (cap < p->line_len + len) {
             cap *= 2;
         }
-        p->line = nj_realloc(p->line, cap);
+        char *line = nj_alloc(cap);
+        if (p->line_len > 0) {
+            memcpy(line, p->line, p->line_len);
+        }
+        free_line(p); /* not realloc(3): it may leave a copy */
+        p->line = line;
         p->line_cap = cap;
     }
     memcpy(p->line + p->line_len, in, len);
