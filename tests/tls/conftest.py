@@ -87,7 +87,7 @@ def servers(tmp_path_factory, pki):
 def configuration(pki, key, verify):
     pair = pki.server(key)
     lines = ["cert_file: '%s'" % pair.cert, "key_file: '%s'" % pair.key, "handshake_first: true",
-             "timeout: 10"]
+             "timeout: 60"]
     if verify != "off":
         lines += ["ca_file: '%s'" % pki.ca.cert,
                   "verify_and_map: true" if verify == "map" else "verify: true"]
