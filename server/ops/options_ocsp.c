@@ -28,7 +28,7 @@ static bool read_mode(struct nj_option_reader *r, const struct nj_conf_value *v)
     }
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         if (strcasecmp(v->as.str.ptr, modes[i].name) == 0) {
-            r->o->ocsp_mode = modes[i].mode;
+            r->o->ocsp_mode = (int) modes[i].mode;
             return true;
         }
     }
