@@ -559,6 +559,8 @@ static struct nj_bcrypt *start_busy(struct nj_bcrypt_job *busy)
     return b;
 }
 
+static char name_x[] = "x";
+static char name_g[] = "g";
 static char order[16];
 static _Atomic unsigned order_n;
 
@@ -582,9 +584,9 @@ START_TEST(a_job_that_is_taken_back_is_not_hashed_and_makes_room)
     static struct nj_bcrypt_job busy, jobs[1024], good;
     struct nj_bcrypt *b = start_busy(&busy);
     for (size_t i = 0; i < 1024; i++) {
-        ck_assert(nj_bcrypt_submit(b, &jobs[i], U_HASH, "U*U", note, "x"));
+        ck_assert(nj_bcrypt_submit(b, &jobs[i], U_HASH, "U*U", note, name_x));
     }
-    ck_assert(!nj_bcrypt_submit(b, &good, U_HASH, "U*U", note, "g"));
+    ck_assert(!nj_bcrypt_submit(b, &good, U_HASH, "U*U", note, name_g));
 
     for (size_t i = 0; i < 1024; i++) {
         bool stays = i == 500 || i == 1023;
@@ -592,7 +594,7 @@ START_TEST(a_job_that_is_taken_back_is_not_hashed_and_makes_room)
         ck_assert(stays || !nj_bcrypt_take_back(&jobs[i]));
     }
 
-    ck_assert(nj_bcrypt_submit(b, &good, U_HASH, "U*U", note, "g"));
+    ck_assert(nj_bcrypt_submit(b, &good, U_HASH, "U*U", note, name_g));
     let_run(&b, 3);
     ck_assert_str_eq(order, "xxg");
     ck_assert_uint_eq(atomic_load(&order_n), 3);
