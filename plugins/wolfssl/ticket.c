@@ -15,6 +15,11 @@
 
 #define TAG_LEN 16
 #define NONCE_LEN 12 /* the first bytes of the ticket's IV */
+/* Behind them: how many tickets in a row led to this one.  The library numbers the tickets of a
+ * session in a byte, goes on counting in those that resume it, and fails the handshake when it is
+ * full (RFC 8446 4.6.1 asks for distinct nonces); before that comes a full handshake. */
+#define IV_TURNS NONCE_LEN
+#define TURNS_MOST 200
 #define KEY_LEN 32
 #define LIFETIME_DEFAULT_S 21600
 
@@ -65,6 +70,11 @@ static void bound_fill(struct bound *b, const uint8_t *name, const uint8_t *iv, 
     b->len[1] = (uint8_t) len;
 }
 
+static struct nj_tls_session *session_of(WOLFSSL *ssl)
+{
+    return wolfSSL_GetIOReadCtx(ssl);
+}
+
 static int seal(WOLFSSL *ssl, const struct nj_wolf_ticket_key *key, uint8_t *name, uint8_t *iv,
                 uint8_t *mac, uint8_t *ticket, int len)
 {
@@ -75,6 +85,7 @@ static int seal(WOLFSSL *ssl, const struct nj_wolf_ticket_key *key, uint8_t *nam
     if (wc_RNG_GenerateBlock(wolfSSL_GetRNG(ssl), iv, WOLFSSL_TICKET_IV_SZ) != 0) {
         return WOLFSSL_TICKET_RET_REJECT;
     }
+    iv[IV_TURNS] = session_of(ssl)->turns;
     bound_fill(&b, name, iv, len);
     if (wc_AesInit(&aes, NULL, INVALID_DEVID) != 0) {
         return WOLFSSL_TICKET_RET_REJECT;
@@ -120,6 +131,10 @@ static int on_ticket(WOLFSSL *ssl, unsigned char name[WOLFSSL_TICKET_NAME_SZ],
     for (size_t i = 0; i < ctx->tickets_n; i++) {
         if (memcmp(name, ctx->ticket[i].name, WOLFSSL_TICKET_NAME_SZ) == 0) {
             int rc = unseal(&ctx->ticket[i], iv, mac, ticket, len);
+            if (rc == WOLFSSL_TICKET_RET_OK && iv[IV_TURNS] >= TURNS_MOST) {
+                return WOLFSSL_TICKET_RET_REJECT;
+            }
+            session_of(ssl)->turns = (uint8_t) (rc == WOLFSSL_TICKET_RET_OK ? iv[IV_TURNS] + 1 : 0);
             /* One under the former secret is exchanged for a new one; TLS 1.3 gives one anyway, and
              * newer releases take this answer for a refusal there. */
             bool exchange =

@@ -129,6 +129,7 @@ struct nj_tls_session { /* owned by the thread that has the session */
     bool accepted;   /* and it and the library agreed */
     int32_t wish;    /* the alert to put in the place of the library's; NJ_ALERT_NONE: leave it */
     int32_t sent;    /* alert that we wrote ourselves */
+    uint8_t turns;   /* how often the session was resumed from one ticket to the next */
     size_t out_n;    /* bytes written so far */
     uint8_t head[5]; /* the first record's header, as far as it has come */
     size_t head_n;

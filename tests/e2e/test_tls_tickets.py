@@ -174,3 +174,18 @@ def test_auth_timeout_is_a_second_more_than_that_of_tls(server, certs, more, aft
     varz = s.get("/varz")
 
     assert (varz["tls_timeout"], varz["auth_timeout"]) == (tls, auth)
+
+
+@VERSIONS
+def test_client_that_resumes_from_ticket_to_ticket_is_never_refused(ticket_server, version):
+    """More often in a row than a byte can count; now and then it may be a full handshake."""
+    s = ticket_server()
+    ctx = tls_context(version)
+    session, resumed = None, 0
+    for _ in range(300):
+        w = talk(s, ctx, session)
+        session = w.tls.session
+        resumed += w.tls.session_reused
+        w.close()
+
+    assert resumed > 250
