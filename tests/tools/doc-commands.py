@@ -205,6 +205,7 @@ BLOCKS = [
     ("README.md", "autoreconf", BUILD),
     ("CONTRIBUTING.md", "./dev run", DEV_RUN),
     ("BENCHMARKS.md", "./dev peers", "minutes of measuring; tests/bench/run is looked at below"),
+    ("BENCHMARKS.md", "./dev wolfssl", "builds a library first, then minutes of measuring"),
     ("BENCHMARKS.md", "tests/bench/run PROGRAM", synopsis(TOP + "/tests/bench/run")),
     ("BENCHMARKS.md", "./dev stress", synopsis(TOP + "/tests/stress/run")),
     ("docs/abi-check.md", "natterjack-abi-check [--options", synopsis("natterjack-abi-check")),
