@@ -449,10 +449,11 @@ def test_monitoring_port_staples(server, authority, responder, kind):
 def test_slow_responder_disturbs_nobody(server, authority, responder):
     pair = authority.leaf("slow")
     slow = {"now": False}
+    held = threading.Event()
 
     def behave(q):
         if slow["now"]:
-            time.sleep(20)
+            held.wait(20)
         return authority.dated(q, -1, 4)
     r = responder(behave)
     s = server(conf=conf(pair, authority.cert, "always", r.url), monitor=True)
@@ -464,3 +465,4 @@ def test_slow_responder_disturbs_nobody(server, authority, responder):
     start = time.monotonic()
     s.stop()
     assert time.monotonic() - start < 5 * wire.PATIENCE
+    held.set()

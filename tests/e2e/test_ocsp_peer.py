@@ -286,7 +286,8 @@ def test_slow_responder_disturbs_nobody_else(server, authority, responder):
 
     done.set()
     waiting[0].expect(b"PONG\r\n")          # what was sent meanwhile was kept
-    responder.behave = lambda q: time.sleep(20) or b""
+    held = threading.Event()
+    responder.behave = lambda q: (held.wait(20), b"")[1]
     late = client_of(authority, responder, "late")
     w = s.raw()
     w.read_info()
@@ -294,6 +295,7 @@ def test_slow_responder_disturbs_nobody_else(server, authority, responder):
     start = time.monotonic()
     s.stop()
     assert time.monotonic() - start < 6 * wire.PATIENCE
+    held.set()
 
 
 @pytest.mark.own
