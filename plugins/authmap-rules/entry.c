@@ -90,12 +90,27 @@ static void allow(const struct rule *r, const struct texts *t, uint64_t handle)
     (void) rules_host->answer(handle, &a);
 }
 
+/* The words of the rule would not be the whole truth where a name was odd. */
+static void refuse(const struct rule *r, const struct found *found, uint64_t handle)
+{
+    char text[REASON_LEN_MOST];
+    if (found->odd_type == NULL) {
+        deny(handle, r->reason);
+        return;
+    }
+    (void) snprintf(text, sizeof(text),
+                    "its %.64s has a control character or is too long, and a rule refuses by %.64s: "
+                    "%.256s",
+                    found->odd_type, found->odd_type, r->reason);
+    deny(handle, text);
+}
+
 /* True when the rule decides. */
 static int apply(const struct rule *r, const struct found *found, uint64_t handle)
 {
     struct texts t;
     if (r->denies) {
-        deny(handle, r->reason);
+        refuse(r, found, handle);
         return 1;
     }
     make_texts(r, found, &t);

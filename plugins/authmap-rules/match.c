@@ -1,6 +1,6 @@
 #include "plugins/authmap-rules/rules.h"
 
-/* A value that could end a name too early or begin a log line of its own matches nothing. */
+/* Others could end a name too early or begin a log line of their own: they let nobody in. */
 static int is_plain(struct nj_span v)
 {
     for (size_t i = 0; i < v.len; i++) {
@@ -42,14 +42,18 @@ static int try_globs(const struct condition *c, struct nj_span v, size_t *work,
     return 0;
 }
 
-/* One value against one condition; what matched is kept as the i-th of `found`. */
+/*
+ * One value against one condition; what matched is kept as the i-th of `found`.  Nobody can say of
+ * "Former Partner\1" which organisation was meant, so a rule that refuses takes it for its own.
+ */
 static int try_value(const struct condition *c, size_t i, struct nj_span v, size_t *work,
                      struct found *found)
 {
     struct nj_span captures[CAPTURES_MOST] = { { NULL, 0 } };
     char *folded = NULL;
     if (!is_plain(v)) {
-        return 0;
+        found->odd_type = found->rule->denies ? c->type : NULL;
+        return found->rule->denies;
     }
     if (c->fold) {
         folded = fold(v);

@@ -26,10 +26,11 @@
 #define PATTERNS_MOST 64             /* of one condition */
 #define PATTERN_LEN_MOST 512         /* bytes */
 #define CAPTURES_MOST 9              /* $1 to $9 of one rule */
-#define VALUE_LEN_MOST 4096          /* a longer one matches nothing */
+#define VALUE_LEN_MOST 4096          /* a longer one is odd: see struct found */
 #define WORK_MOST ((size_t) 4 << 20) /* bytes looked at for one decision */
 #define RESULT_LEN_MOST 256          /* of a user or an account */
 #define SUBJECT_LEN_MOST 1024
+#define REASON_LEN_MOST 512
 
 extern const struct nj_authmap_host *rules_host; /* immutable after init */
 
@@ -108,6 +109,11 @@ struct found {
     const struct rule *rule;
     struct nj_span values[CONDITIONS_MOST]; /* of each condition, the first that matched */
     char *folded[CONDITIONS_MOST];          /* in lower case, where values point to; else NULL */
+    /*
+     * A value that has control characters or is too long is odd: it fits no pattern of a rule that
+     * lets in, and all patterns of one that refuses.  The type of such a one; NULL: none was met.
+     */
+    const char *odd_type;
     char spki[65];
 };
 

@@ -1,7 +1,7 @@
 /*
  * The auth mapper "rules" (plugins/authmap-rules): options that are refused have words with a place,
- * others give one answer about any certificate, and no name of it brings more into the answer than
- * one word.
+ * others give one answer about any certificate, no name of it brings more into the answer than one
+ * word, and a rule that refuses goes on refusing when a control character is put into a name.
  *
  * Input: options in the language of the configuration, a NUL, then names as lines "TYPE=VALUE".
  */
@@ -101,6 +101,35 @@ static size_t read_names(char *text, size_t len, struct nj_authmap_name *names,
     return n;
 }
 
+static int matches(const struct rule *r, const struct nj_authmap_facts *facts)
+{
+    struct found found;
+    size_t work = WORK_MOST;
+    int yes = rule_match(r, facts, &work, &found) || work == 0;
+    found_fini(&found);
+    return yes;
+}
+
+/* The n-th name gets a control character at its end, and is itself again afterwards. */
+static void look_at_refusals(const struct rules *rules, const struct nj_authmap_facts *facts,
+                             struct nj_authmap_name *names, size_t n)
+{
+    struct nj_span was = names[n].value;
+    uint8_t *odd = malloc(was.len + 1);
+    memcpy(odd, was.ptr, was.len);
+    odd[was.len] = (uint8_t) (n % 0x20);
+    for (size_t i = 0; i < rules->n; i++) {
+        if (!rules->at[i].denies || !matches(&rules->at[i], facts)) {
+            continue;
+        }
+        names[n].value = (struct nj_span){ odd, was.len + 1 };
+        FUZZ_CHECK(matches(&rules->at[i], facts), "rule %zu does not refuse name %zu any more", i,
+                   n);
+        names[n].value = was;
+    }
+    free(odd);
+}
+
 static void decide(const struct nj_authmap_value *options, char *text, size_t len)
 {
     struct nj_authmap_name names[NAMES_MOST];
@@ -116,6 +145,10 @@ static void decide(const struct nj_authmap_value *options, char *text, size_t le
         int before = answers;
         FUZZ_CHECK(map->decide(inst, &facts, 42, &err) == NJ_OK, "decide() fails");
         FUZZ_CHECK(answers == before + 1, "%d answers", answers - before);
+    }
+    facts.tls_verified = 1;
+    for (size_t i = 0; i < facts.names_n; i++) {
+        look_at_refusals((const struct rules *) (const void *) inst, &facts, names, i);
     }
     map->instance_free(inst);
 }

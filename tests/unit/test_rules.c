@@ -465,7 +465,7 @@ START_TEST(a_value_in_a_subject_is_one_token)
 }
 END_TEST
 
-START_TEST(a_value_with_a_nul_or_a_line_end_matches_nothing)
+START_TEST(a_value_with_a_nul_or_a_line_end_lets_nobody_in)
 {
     static const char *const names[] = { "CN=x", "OU=a\nb", NULL };
     struct peer p;
@@ -476,6 +476,82 @@ START_TEST(a_value_with_a_nul_or_a_line_end_matches_nothing)
     ck_assert_uint_eq(answer.verdict, NJ_AUTHMAP_DEFER);
     decide("rules: [ { match { ou: \"*\" }, user: x } ]", &p.facts);
     ck_assert_uint_eq(answer.verdict, NJ_AUTHMAP_DEFER);
+}
+END_TEST
+
+/* The value of O, against a rule that refuses "Former Partner". */
+static const struct {
+    const char *value;
+    size_t len;
+} odd_values[] = {
+    { "Former Partner\0", 15 },  { "\0Former Partner", 15 },  { "Former\0Partner", 14 },
+    { "Former Partner\n", 15 },  { "Former\1 Partner", 15 },  { "Former Partner\177", 15 },
+    { "Former Partner\0x", 16 }, { "Former\b\b Partner", 16 }, { "\0", 1 },
+};
+
+#define REFUSAL                                                                                    \
+    "rules: [ { match { o: \"Former Partner\" }, deny: out }, { match { cn: \"*\" }, user: x } ]"
+
+START_TEST(a_refusal_is_not_escaped_by_an_odd_character)
+{
+    static const char *const names[] = { "CN=alice", "O=Acme", "O=", NULL };
+    struct peer p;
+    make_peer(&p, names);
+    decide(REFUSAL, &p.facts);
+    ck_assert_uint_eq(answer.verdict, NJ_AUTHMAP_ALLOW_CONFIGURED);
+    p.names[2].value =
+        (struct nj_span){ (const uint8_t *) odd_values[_i].value, odd_values[_i].len };
+
+    decide(REFUSAL, &p.facts);
+
+    ck_assert_uint_eq(answer.verdict, NJ_AUTHMAP_DENY);
+    ck_assert_str_eq(answer.reason, "its O has a control character or is too long, and a rule "
+                                    "refuses by O: out");
+}
+END_TEST
+
+START_TEST(a_refusal_by_two_names_needs_both_though_one_is_odd)
+{
+    static const char *const names[] = { "CN=alice", "O=Former\1 Partner", "OU=sales", NULL };
+    struct peer p;
+    make_peer(&p, names);
+
+    decide("rules: [ { match { o: x, ou: engine }, deny: out } ]", &p.facts);
+    ck_assert_uint_eq(answer.verdict, NJ_AUTHMAP_DEFER);
+
+    decide("rules: [ { match { o: x, ou: sales }, deny: out } ]", &p.facts);
+    ck_assert_uint_eq(answer.verdict, NJ_AUTHMAP_DENY);
+}
+END_TEST
+
+START_TEST(a_refusal_is_not_escaped_by_a_long_value)
+{
+    static const char *const names[] = { "CN=alice", "uri=", NULL };
+    static char text[VALUE_LEN_MOST + 1];
+    struct peer p;
+    memset(text, 'a', sizeof(text));
+    make_peer(&p, names);
+
+    p.names[1].value = (struct nj_span){ (const uint8_t *) text, VALUE_LEN_MOST };
+    decide("rules: [ { match { uri: \"b*\" }, deny: out } ]", &p.facts);
+    ck_assert_uint_eq(answer.verdict, NJ_AUTHMAP_DEFER);
+
+    p.names[1].value.len = VALUE_LEN_MOST + 1;
+    decide("rules: [ { match { uri: \"b*\" }, deny: out } ]", &p.facts);
+    ck_assert_uint_eq(answer.verdict, NJ_AUTHMAP_DENY);
+}
+END_TEST
+
+START_TEST(an_odd_value_that_no_refusal_asks_for_costs_nothing)
+{
+    static const char *const names[] = { "CN=alice", "STREET=a\nb", NULL };
+    struct peer p;
+    make_peer(&p, names);
+
+    decide(REFUSAL, &p.facts);
+
+    ck_assert_uint_eq(answer.verdict, NJ_AUTHMAP_ALLOW_CONFIGURED);
+    ck_assert_str_eq(answer.user, "x");
 }
 END_TEST
 
@@ -524,7 +600,12 @@ static Suite *rules_suite(void)
     tcase_add_test(tc, otherwise_can_be_a_denial);
     tcase_add_test(tc, a_user_with_account_or_permissions_is_its_own);
     tcase_add_test(tc, a_value_in_a_subject_is_one_token);
-    tcase_add_test(tc, a_value_with_a_nul_or_a_line_end_matches_nothing);
+    tcase_add_test(tc, a_value_with_a_nul_or_a_line_end_lets_nobody_in);
+    tcase_add_loop_test(tc, a_refusal_is_not_escaped_by_an_odd_character, 0,
+                        (int) (sizeof(odd_values) / sizeof(odd_values[0])));
+    tcase_add_test(tc, a_refusal_by_two_names_needs_both_though_one_is_odd);
+    tcase_add_test(tc, a_refusal_is_not_escaped_by_a_long_value);
+    tcase_add_test(tc, an_odd_value_that_no_refusal_asks_for_costs_nothing);
     tcase_add_test(tc, more_names_than_can_be_tried_are_refused_not_passed_over);
     suite_add_tcase(s, tc);
     return s;
