@@ -382,6 +382,14 @@ void nj_conn_flush(struct nj_conn *c)
     rewatch(c);
 }
 
+void nj_conn_flush_last(struct nj_conn *c)
+{
+    if (c->state == NJ_CONN_OPEN && c->out.len > 0) {
+        (void) (c->tls != NULL ? nj_tls_stream_flush(c) : nj_conn_flush_clear(c));
+        publish_queued(c);
+    }
+}
+
 void nj_conn_flush_dirty(struct nj_worker *w)
 {
     while (w->dirty != NULL) {

@@ -170,6 +170,7 @@ static void on_caught_up(struct nj_conn *conn, size_t pieces, size_t bytes)
 void nj_client_peer_ended(struct nj_client *c)
 {
     if (!nj_client_mapper_ended(c) && !nj_client_hash_ended(c)) {
+        nj_conn_flush_last(&c->conn); /* it said all, and may still wait for the answers */
         nj_client_close(c, NJ_CLOSE_CLIENT);
     }
 }

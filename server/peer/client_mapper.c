@@ -109,22 +109,28 @@ static void log_user(struct nj_client *c, const struct nj_mapper_answer *a)
     nj_buf_free(&tags);
 }
 
+/* What came behind CONNECT counts now, and then that the peer has ended.  Who is stalled in the midst
+ * of it hears of the end again. */
+static void go_on(struct nj_client *c, bool peer_ended)
+{
+    if (nj_client_is_open(c) && c->hash == NULL) {
+        nj_conn_resume(&c->conn);
+        if (c->conn.is_paused) {
+            return;
+        }
+    }
+    if (nj_client_is_open(c) && peer_ended) {
+        nj_client_peer_ended(c);
+    }
+}
+
 static void finish(struct nj_client *c, const struct nj_mapper_answer *a)
 {
     nj_client_mapped_fn mapped = c->mapping->mapped;
     bool peer_ended = c->mapping->peer_ended;
     end_wait(c);
     mapped(c, a);
-    if (c->hash != NULL && peer_ended) {
-        nj_client_peer_ended(c);
-    }
-    if (!nj_client_is_open(c) || c->hash != NULL) {
-        return;
-    }
-    nj_conn_resume(&c->conn);
-    if (peer_ended && nj_client_is_open(c) && c->mapping == NULL && !c->conn.is_paused) {
-        nj_client_close(c, NJ_CLOSE_CLIENT);
-    }
+    go_on(c, peer_ended);
 }
 
 /* A reload came in between: what the old ones say does not count. */
@@ -135,10 +141,8 @@ static void ask_again(struct nj_client *c)
     nj_client_authenticate(c);
     if (c->mapping != NULL) {
         c->mapping->peer_ended = peer_ended;
-    } else if (c->hash != NULL && peer_ended) {
-        nj_client_peer_ended(c);
-    } else if (nj_client_is_open(c) && c->hash == NULL) {
-        nj_conn_resume(&c->conn);
+    } else {
+        go_on(c, peer_ended);
     }
 }
 

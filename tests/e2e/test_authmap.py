@@ -200,6 +200,30 @@ def test_a_client_that_says_all_and_ends_is_still_heard(mapped):
     w.expect_eof()
 
 
+@quick
+@pytest.mark.parametrize("defer", [True, False], ids=["the second answers", "the first answers"])
+def test_a_client_that_ends_meanwhile_gets_its_answers(mapped, defer):
+    slow = 'answer: own, user: "$user", delay_ms: 100'
+    first = ["answer: defer, delay_ms: 50"] if defer else []
+    s = mapped(*first + ["{ plugin: second, options { %s } }" % slow])
+    w = s.client(connect=False)
+
+    w.send(connect_line(user="joe") + b"SUB a 1\r\nPUB a 2\r\nhi\r\nPING\r\n")
+    w.half_close()
+
+    w.expect_eof(b"MSG a 1 2\r\nhi\r\nPONG\r\n")
+
+
+def test_a_client_that_ends_behind_a_second_connect_gets_its_answers(mapped):
+    s = mapped('answer: own, user: "$user", delay_ms: 50')
+    w = s.client(connect=False)
+
+    w.send(connect_line(user="joe") + b"PING\r\n" + connect_line(user="jim") + b"PING\r\n")
+    w.half_close()
+
+    w.expect_eof(b"PONG\r\nPONG\r\n")
+
+
 def test_nothing_of_a_refused_client_counts(mapped):
     s = mapped("answer: deny, delay_ms: 50", users=USERS)
     mark = s.log_size()

@@ -218,6 +218,18 @@ def test_close_notify_ends_the_connection(tls_server):
     assert s.closed_reason(w.cid) == "Client Closed"
 
 
+@quick
+def test_what_came_before_close_notify_is_answered(tls_server):
+    s = tls_server()
+    w = upgrade(s)
+
+    w.tls.write(b'CONNECT {"verbose":false}\r\nSUB a 1\r\nPUB a 1\r\nx\r\nPING\r\n')
+    w.tls_close_notify()   # in one segment with the above
+    w.half_close()
+
+    w.expect_eof(b"MSG a 1 1\r\nx\r\nPONG\r\n")
+
+
 def test_bare_tcp_end_is_client_closed(tls_server):
     s = tls_server(monitor=True)
     w = upgrade(s)
