@@ -225,6 +225,17 @@ void nj_conn_resume(struct nj_conn *c)
         }
     }
     rewatch(c);
+    if (c->half_closed) {
+        nj_conn_peer_ended(c);
+    }
+}
+
+void nj_conn_peer_ended(struct nj_conn *c)
+{
+    c->half_closed = c->is_paused && c->paused_until_us != NJ_PAUSE_FOR_EVER;
+    if (!c->half_closed && c->state == NJ_CONN_OPEN) {
+        c->ops->ended(c, NJ_END_EOF);
+    }
 }
 
 void nj_conn_yield(struct nj_conn *c)

@@ -71,7 +71,7 @@ struct nj_conn {
     bool is_new;      /* the room above: a handshake may be ahead, which takes long */
     bool waits_turn;  /* on the worker's list of newcomers, not in the poll set */
     bool wants_write; /* the socket is full */
-    bool half_closed; /* the peer has sent FIN */
+    bool half_closed; /* TLS: the peer has ended, and what came before is not looked at yet */
     struct nj_outbox out;
     struct nj_conn *next_dirty;
     struct nj_conn *next_dead;
@@ -117,6 +117,10 @@ int nj_conn_flush_clear(struct nj_conn *c);
 
 /* In ended(NJ_END_DEADLINE): give it another deadline. */
 void nj_conn_wait_on(struct nj_conn *c);
+
+/* The peer has said that nothing follows (TLS says it once): ops->ended is told at once, or after a
+ * pause that ends by itself.  Nothing when the connection is not open. */
+void nj_conn_peer_ended(struct nj_conn *c);
 
 /* Stop reading: until credit is back, until the time has come, or until told to go on. */
 void nj_conn_pause(struct nj_conn *c, int64_t until_us);

@@ -285,7 +285,7 @@ static bool open_records(struct nj_conn *c, struct nj_tls_in *in)
             return true;
         }
         if (rc == NJ_E_CLOSED || rc == NJ_E_TRUNCATED) {
-            c->ops->ended(c, NJ_END_EOF);
+            nj_conn_peer_ended(c);
             return false;
         }
         if (rc != NJ_OK) {

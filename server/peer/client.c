@@ -167,7 +167,8 @@ static void on_caught_up(struct nj_conn *conn, size_t pieces, size_t bytes)
                   pieces, bytes);
 }
 
-void nj_client_peer_ended(struct nj_client *c)
+/* It will say nothing more: it goes at once or after what it has said before. */
+static void peer_ended(struct nj_client *c)
 {
     if (!nj_client_mapper_ended(c) && !nj_client_hash_ended(c)) {
         nj_conn_flush_last(&c->conn); /* it said all, and may still wait for the answers */
@@ -187,7 +188,7 @@ static void on_ended(struct nj_conn *conn, enum nj_conn_end why)
     }
     switch (why) {
     case NJ_END_EOF:
-        nj_client_peer_ended(c);
+        peer_ended(c);
         break;
     case NJ_END_WRITE:
         nj_client_close(c, NJ_CLOSE_WRITE);

@@ -149,8 +149,6 @@ void nj_client_send_info(struct nj_client *c, enum nj_info_kind kind);
 void nj_client_ready(struct nj_client *c);  /* the stream is plain or secured: operations begin */
 void nj_client_feed_again(struct nj_client *c);
 bool nj_client_is_open(const struct nj_client *c);
-/* The peer will say nothing more: close it, at once or after what it has said before. */
-void nj_client_peer_ended(struct nj_client *c);
 
 /* client_connect.c: NJ_OK to go on, else the client was closed. */
 int nj_client_connect(struct nj_client *c, const struct nj_event *ev);

@@ -145,10 +145,8 @@ static void take_answer(struct nj_client *c, const struct nj_hash_wait *a)
     if (nj_client_is_open(c) && !is_waiting(c)) {
         nj_conn_resume(&c->conn);
     }
-    /* A plain socket says again that it has ended, and by then the answers are out; TLS does not. */
-    bool heard_again = c->conn.tls == NULL || c->conn.is_paused;
-    if (a->peer_ended && nj_client_is_open(c) && (is_waiting(c) || !heard_again)) {
-        nj_client_peer_ended(c);
+    if (a->peer_ended) {
+        nj_conn_peer_ended(&c->conn);
     }
 }
 

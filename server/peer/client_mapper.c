@@ -109,18 +109,14 @@ static void log_user(struct nj_client *c, const struct nj_mapper_answer *a)
     nj_buf_free(&tags);
 }
 
-/* What came behind CONNECT counts now, and then that the peer has ended.  Who is stalled in the midst
- * of it hears of the end again. */
+/* What came behind CONNECT counts now, and then that the peer has ended. */
 static void go_on(struct nj_client *c, bool peer_ended)
 {
     if (nj_client_is_open(c) && c->hash == NULL) {
         nj_conn_resume(&c->conn);
-        if (c->conn.is_paused) {
-            return;
-        }
     }
-    if (nj_client_is_open(c) && peer_ended) {
-        nj_client_peer_ended(c);
+    if (peer_ended) {
+        nj_conn_peer_ended(&c->conn);
     }
 }
 

@@ -230,6 +230,20 @@ def test_what_came_before_close_notify_is_answered(tls_server):
     w.expect_eof(b"MSG a 1 1\r\nx\r\nPONG\r\n")
 
 
+@quick
+def test_a_long_list_before_close_notify_counts_to_its_end(tls_server):
+    s = tls_server()
+    watcher = upgrade(s)
+    watcher.sub("done", 1).ping()
+    w = upgrade(s)
+
+    w.tls.write(b"".join(b"SUB a.%d.b %d\r\n" % (n, n) for n in range(3000)) + b"PUB done 2\r\nhi\r\n")
+    w.tls_close_notify()
+
+    watcher.expect(b"MSG done 1 2\r\nhi\r\n")
+    w.expect_eof()
+
+
 def test_bare_tcp_end_is_client_closed(tls_server):
     s = tls_server(monitor=True)
     w = upgrade(s)
