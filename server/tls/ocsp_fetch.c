@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "tls/lookup.h"
 #include "tls/ocsp.h"
 #include "tls/ocsp_http.h"
 
@@ -30,7 +31,7 @@ struct exchange {
 
 static int give_up(struct exchange *x, const char *what, const char *reason)
 {
-    (void) snprintf(x->why, sizeof(x->why), "%.100s%.50s", what, reason);
+    (void) snprintf(x->why, sizeof(x->why), "%.100s%.58s", what, reason);
     return NJ_E_IO;
 }
 
@@ -114,28 +115,35 @@ static void close_socket(struct exchange *x)
     }
 }
 
+/* Like all of the exchange, within its time and until cancelled. */
+static int wait_for_lookup(struct exchange *x, const struct nj_lookup *l,
+                           const struct addrinfo **list_out, const char *what)
+{
+    x->fd = nj_lookup_fd(l);
+    int rc = wait_ready(x, POLLIN);
+    x->fd = -1;
+    int e = rc == NJ_OK ? nj_lookup_result(l, list_out) : 0;
+    return e == 0 ? rc : give_up(x, what, e == EAI_NONAME ? "no such host" : gai_strerror(e));
+}
+
 static int dial(struct exchange *x, const struct nj_ocsp_url *url)
 {
-    struct addrinfo hints = { .ai_family = AF_UNSPEC,
-                              .ai_socktype = SOCK_STREAM,
-                              .ai_flags = AI_ADDRCONFIG };
-    struct addrinfo *list = NULL;
-    if (strspn(url->host, "0123456789.") == strlen(url->host) || strchr(url->host, ':') != NULL) {
-        hints.ai_flags = AI_NUMERICHOST;
+    struct nj_error err = NJ_ERROR_INIT;
+    struct nj_lookup *l = NULL;
+    const struct addrinfo *a = NULL;
+    char what[128];
+    (void) snprintf(what, sizeof(what), "dial tcp: lookup %.100s: ", url->host);
+    if (nj_lookup_start(url->host, url->port, &l, &err) != NJ_OK) {
+        return give_up(x, what, err.text);
     }
-    int e = getaddrinfo(url->host, url->port, &hints, &list);
-    if (e != 0) {
-        char what[128];
-        (void) snprintf(what, sizeof(what), "dial tcp: lookup %.100s: ", url->host);
-        return give_up(x, what, e == EAI_NONAME ? "no such host" : gai_strerror(e));
-    }
-    int rc = NJ_E_IO;
-    for (const struct addrinfo *a = list; a != NULL && rc != NJ_OK; a = a->ai_next) {
+    int rc = wait_for_lookup(x, l, &a, what);
+    bool open = false;
+    for (; rc == NJ_OK && a != NULL && !open; a = a->ai_next) {
         close_socket(x);
-        rc = open_socket(x, a);
+        open = open_socket(x, a) == NJ_OK;
     }
-    freeaddrinfo(list);
-    return rc;
+    nj_lookup_leave(&l);
+    return open ? NJ_OK : NJ_E_IO;
 }
 
 static int send_all(struct exchange *x, const struct nj_buf *out)

@@ -18,7 +18,7 @@ struct nj_buf;
 struct nj_ocsp_fetch {
     const char *url;        /* of the responder; a / at its end does not count */
     struct nj_span request; /* DER */
-    int64_t timeout_ms;     /* for each of the two tries; looking up a name has its own limits */
+    int64_t timeout_ms;     /* for each of the two tries, looking up the name included */
     bool get_only;          /* no POST first */
     int cancel_fd;          /* readable: give up; -1: never */
 };
