@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/nul_text.h"
 #include "natterjack/plugin.h"
 #include "ops/http_query.h"
 
@@ -322,9 +323,22 @@ static void put_times(struct nj_json *j, const struct job *job, const struct nj_
     nj_json_str(j, "idle", nj_uptime_text(base - c->last_activity_ns, text, sizeof(text)));
 }
 
+/* What the client said of itself. */
+static void put_text(struct nj_json *j, const char *key, const char *text)
+{
+    struct nj_buf b;
+    if (text == NULL || text[0] == '\0') {
+        return;
+    }
+    nj_buf_init(&b, SIZE_MAX);
+    (void) nj_nul_text_append(&b, text);
+    nj_json_strn(j, key, b.ptr, b.len);
+    nj_buf_free(&b);
+}
+
 static void put_auth_names(struct nj_json *j, const struct nj_conn_fact *c)
 {
-    nj_json_opt_str(j, "authorized_user", c->authorized_user);
+    put_text(j, "authorized_user", c->authorized_user);
     if (c->account != NULL && strcmp(c->account, "$G") != 0) {
         nj_json_opt_str(j, "account", c->account);
     }
@@ -346,9 +360,9 @@ static void put_conn(struct nj_json *j, const struct job *job, const struct nj_c
     nj_json_int(j, "out_bytes", c->out_bytes);
     nj_json_opt_int(j, "stalls", c->stalls);
     nj_json_uint(j, "subscriptions", c->subscriptions);
-    nj_json_opt_str(j, "name", c->name);
-    nj_json_opt_str(j, "lang", c->lang);
-    nj_json_opt_str(j, "version", c->version);
+    put_text(j, "name", c->name);
+    put_text(j, "lang", c->lang);
+    put_text(j, "version", c->version);
     nj_json_opt_str(j, "tls_version", c->tls_version);
     nj_json_opt_str(j, "tls_cipher_suite", c->tls_cipher_suite);
     if (job->o.auth) {

@@ -68,9 +68,10 @@ struct nj_client {
     struct nj_hash_wait *hash; /* a bcrypt answer is to come; NULL: none is */
     struct nj_client_mapping *mapping; /* an auth mapper is asked; NULL: none is */
     int64_t auth_until_us;     /* when the time for authentication is up */
-    bool bad_protocol, wants_account, odd_secret; /* of the CONNECT that is being answered */
+    bool bad_protocol, wants_account; /* of the CONNECT that is being answered */
+    bool odd_secret;                  /* of it, too: a credential has a NUL in it */
     uint8_t protocol;
-    char *name, *lang, *version; /* NULL: absent */
+    char *name, *lang, *version; /* NULL: absent; all of them may hold NULs, see nul_text.h */
     char *user, *pass, *token;   /* pass and token are wiped once they were checked */
     char *nkey, *sig;
     char *jwt; /* for auth mappers; wiped like the secrets */

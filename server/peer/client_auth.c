@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/quote.h"
+#include "base/nul_text.h"
 #include "auth/auth.h"
 #include "auth/bcrypt.h"
 #include "auth/mapper_user.h"
@@ -40,7 +40,7 @@ static void log_named_failure(struct nj_client *c, const char *kind, const char 
 {
     struct nj_buf b;
     nj_buf_init(&b, SIZE_MAX);
-    (void) nj_quote(&b, name, strlen(name));
+    (void) nj_nul_text_quote(&b, name);
     nj_client_log(c, NJ_LVL_ERR, "authentication error - %s %s", kind, b.ptr);
     nj_buf_free(&b);
 }
@@ -325,18 +325,13 @@ static void mapped(struct nj_client *c, const struct nj_mapper_answer *a)
     }
 }
 
-static bool must_say_who(const struct nj_client *c)
-{
-    return nj_serving_auth_required(nj_client_serving(c));
-}
-
 void nj_client_authenticate(struct nj_client *c)
 {
     const struct nj_serving *s = nj_client_serving(c);
     c->by_token = c->token != NULL && c->user == NULL && c->nkey == NULL;
     nj_client_expire_at(c, 0);
-    if (c->wants_account || (c->odd_secret && must_say_who(c))) {
-        finish(c, false);
+    if (c->wants_account || (c->odd_secret && s->mappers != NULL)) {
+        finish(c, false); /* a mapper is given C strings, and must not take one for another */
     } else if (s->mappers != NULL) {
         nj_client_ask_mappers(c, mapped);
     } else {

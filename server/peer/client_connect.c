@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/nul_text.h"
 #include "base/wiped.h"
 #include "broker/account.h"
 #include "peer/client.h"
@@ -14,9 +15,9 @@ enum kind { KIND_BOOL, KIND_STRING, KIND_INT };
 struct options {
     int verbose, pedantic, echo, headers, no_responders, new_account, tls_required;
     json_int_t protocol;
-    const char *name, *lang, *version, *user, *pass, *token, *account;
-    const char *nkey, *sig, *jwt, *proxy_sig;
-    bool odd_secret; /* a credential has a NUL in it: no configured one has, so none is equal */
+    const json_t *name, *lang, *version, *user, *pass, *token, *account;
+    const json_t *nkey, *sig, *jwt, *proxy_sig;
+    bool odd_secret; /* a credential has a NUL in it */
 };
 
 struct field {
@@ -151,10 +152,9 @@ static bool is_credential(const struct field *f)
 {
     return f->off == offsetof(struct options, user) || f->off == offsetof(struct options, pass) ||
            f->off == offsetof(struct options, token) || f->off == offsetof(struct options, nkey) ||
-           f->off == offsetof(struct options, sig);
+           f->off == offsetof(struct options, sig) || f->off == offsetof(struct options, jwt);
 }
 
-/* Texts are kept up to their first NUL: "secret\0x" must not pass for "secret". */
 static bool has_nul(const json_t *v)
 {
     return strlen(json_string_value(v)) != json_string_length(v);
@@ -180,7 +180,7 @@ static bool store(struct options *o, const struct field *f, json_t *v)
         if (!json_is_string(v)) {
             return false;
         }
-        *(const char **) (void *) to = json_string_value(v);
+        *(const json_t **) (void *) to = v;
         o->odd_secret = o->odd_secret || (is_credential(f) && has_nul(v));
         return true;
     }
@@ -268,11 +268,12 @@ void nj_client_forget_options(struct nj_client *c)
     wipe_string(&c->jwt);
 }
 
-static void take_string(char **to, const char *from)
+static void take_string(char **to, const json_t *from)
 {
     if (from != NULL) {
+        size_t len = json_string_length(from);
         wipe_string(to);
-        *to = from[0] != '\0' ? nj_strdup(from) : NULL;
+        *to = len > 0 ? nj_nul_text_new(json_string_value(from), len) : NULL;
     }
 }
 
@@ -313,7 +314,7 @@ static void take_over(struct nj_client *c, const struct options *o)
 
 static bool wants_account(const struct options *o)
 {
-    return (o->account != NULL && o->account[0] != '\0') || o->new_account > 0;
+    return (o->account != NULL && json_string_length(o->account) > 0) || o->new_account > 0;
 }
 
 /* Auth, then the protocol, then no_responders: the reference's order. */

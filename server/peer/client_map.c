@@ -5,7 +5,7 @@
 #include "auth/user.h"
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/quote.h"
+#include "base/nul_text.h"
 #include "io/tls_stream.h"
 #include "peer/client.h"
 #include "peer/client_tls.h"
@@ -50,7 +50,7 @@ static void warn_of_name(const struct nj_client *c)
         return;
     }
     nj_buf_init(&name, SIZE_MAX);
-    (void) nj_quote(&name, c->user, strlen(c->user));
+    (void) nj_nul_text_quote(&name, c->user);
     nj_log(NJ_LVL_WRN, "User %s found in connect proto, but user required from cert", name.ptr);
     nj_buf_free(&name);
 }

@@ -5,6 +5,7 @@
 #include "auth/perms.h"
 #include "auth/user.h"
 #include "base/alloc.h"
+#include "base/nul_text.h"
 #include "base/quote.h"
 #include "broker/sub.h"
 #include "broker/subject.h"
@@ -128,10 +129,9 @@ bool nj_client_may_subscribe(struct nj_client *c, struct nj_text subject, struct
 
 static void put_label(const struct nj_client *c, struct nj_buf *b)
 {
-    if (c->nkey != NULL) {
-        put_quoted(b, "Nkey ", c->nkey, strlen(c->nkey), "");
-    } else if (c->user != NULL) {
-        put_quoted(b, "User ", c->user, strlen(c->user), "");
+    if (c->nkey != NULL || c->user != NULL) {
+        (void) nj_buf_puts(b, c->nkey != NULL ? "Nkey " : "User ");
+        (void) nj_nul_text_quote(b, c->nkey != NULL ? c->nkey : c->user);
     } else {
         (void) nj_buf_puts(b, c->by_token ? "Token \"[REDACTED]\"" : "User \"N/A\"");
     }

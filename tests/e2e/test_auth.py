@@ -68,6 +68,57 @@ def test_right_and_wrong_credentials(way):
     w.ping()
 
 
+NO_AUTH = """authorization { users: [ {user: anna, password: s3cret} ] }
+no_auth_user: anna
+"""
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("conf, options, is_in", [
+    # A text does not end at a NUL: what has one is not what a configuration has.
+    ("user", {"user": "anna\0x"}, False), ("user", {"user": "anna\0"}, False), ("user", {"user": "\0anna"}, False),
+    ("user", {"pass": "s3cret\0x"}, False), ("user", {"pass": "s3cret\0"}, False), ("user", {"pass": "\0"}, False),
+    ("token", {"auth_token": "t0k3n\0"}, False), ("token", {"auth_token": "\0t0k3n"}, False),
+    ("users", {"user": "anna\0"}, False), ("users", {"pass": "s3cret\0x"}, False),
+    ("bcrypt", {"pass": "s3cret\0"}, False), ("bcrypt", {"pass": "s3cret\0x"}, False),
+    ("no_auth", {"user": "\0", "pass": ""}, False),
+    ("no_auth", {"user": "", "pass": "", "nkey": "\0"}, True), ("no_auth", {"user": "", "pass": "", "sig": "\0"}, True),
+    # What is not asked for costs nothing.
+    ("user", {"auth_token": "t\0"}, True), ("user", {"sig": "s\0"}, True), ("user", {"nkey": "\0N"}, True),
+    ("user", {"jwt": "j\0"}, True), ("user", {"name": "n\0", "lang": "\0", "version": "1\0"}, True),
+    # An account is one also when it begins with a NUL, and there is none to choose.
+    ("user", {"account": "\0A"}, False), ("open", {"account": "\0A"}, False), ("open", {"account": ""}, True),
+])
+def test_a_nul_ends_no_text(server, conf, options, is_in):
+    s = server(conf={"open": "", "user": 'authorization { user: anna, password: s3cret }',
+                     "token": 'authorization { token: t0k3n }', "no_auth": NO_AUTH,
+                     "users": 'authorization { users: [ {user: anna, password: s3cret} ] }',
+                     "bcrypt": 'authorization { user: anna, password: "%s" }' % BCRYPT}[conf])
+    right = {"auth_token": "t0k3n"} if conf == "token" else {"user": "anna", "pass": "s3cret"}
+
+    if is_in:
+        w = s.client(connect=False)
+        w.send(connect_line(**{**right, **options}) + b"PING\r\n")
+        w.expect(b"PONG\r\n")
+    else:
+        refused(s, connect_line(**{**right, **options}))
+
+
+def test_a_nul_is_shown(server):
+    s = server(monitor=True)
+    w = s.client(connect=False)
+
+    w.send(connect_line(user="u\0x", name="n\0m", lang="\0", version="1\0") + b"PING\r\n")
+    w.expect(b"PONG\r\n")
+
+    conn = s.conn(w.cid, extra="&auth=1")
+    assert [conn[k] for k in ("authorized_user", "name", "lang", "version")] == ["u\0x", "n\0m", "\0", "1\0"]
+
+    t = server(["--user", "anna", "--pass", "s3cret"])
+    refused(t, connect_line(user="u\0x"))
+    t.wait_log(r'authentication error - User "u\\x00x"')
+
+
 @pytest.mark.quick
 def test_the_hash_is_not_a_password(server):
     s = server(conf='authorization { user: anna, password: "%s" }\n' % BCRYPT)

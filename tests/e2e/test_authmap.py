@@ -139,6 +139,15 @@ def test_all_defer_and_bcrypt_decides(mapped):
     refused(s, user="anna", **{"pass": "wrong"})
 
 
+@pytest.mark.parametrize("key", ["user", "pass", "auth_token", "nkey", "sig", "jwt"])
+def test_no_mapper_is_shown_a_credential_with_a_nul(mapped, key):
+    s = mapped('answer: own, user: joe')
+
+    refused(s, **{key: "a\0b"})
+
+    s.client(**{key: "ab"}).ping()
+
+
 @quick
 def test_all_defer_without_users_is_a_refusal(mapped):
     s = mapped("answer: defer")
