@@ -13,7 +13,7 @@
 #include "io/tls_stream.h"
 
 #define IOV_MOST 64
-#define NEWCOMERS_US 200 /* of one turn; another one begins while less is spent */
+#define NEWCOMERS_US 40 /* of one turn; another one begins while less is spent */
 
 /* ---- poll set ---------------------------------------------------------------------------------- */
 

@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/quote.h"
 
-#define ACCEPT_US 200 /* of one turn; another one is accepted while less is spent */
+#define ACCEPT_US 40 /* of one turn; another one is accepted while less is spent */
 #define BACKLOG 4096
 
 struct nj_listener {

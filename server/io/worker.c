@@ -155,7 +155,11 @@ static void turn(struct nj_worker *w)
             src->ready(w, src, events[i].events);
         }
     }
-    nj_conn_serve_newcomers(w);
+    if (w->newcomers != NULL) { /* answers that are ready do not wait for handshakes */
+        nj_batch_hand_over(w);
+        nj_conn_flush_dirty(w);
+        nj_conn_serve_newcomers(w);
+    }
     nj_batch_hand_over(w);
     nj_conn_flush_dirty(w);
     nj_conn_free_dead(w);
