@@ -27,6 +27,7 @@ struct nj_bcrypt {
     pthread_cond_t more;
     struct line lines[LINES]; /* under mu */
     bool stopping;            /* under mu */
+    bool joined;              /* of who stops it */
 };
 
 static void forget_texts(struct nj_bcrypt_job *j)
@@ -148,18 +149,27 @@ struct nj_bcrypt *nj_bcrypt_start(void)
     return b;
 }
 
-void nj_bcrypt_stop(struct nj_bcrypt **bp)
+void nj_bcrypt_stop(struct nj_bcrypt *b)
+{
+    if (b == NULL || b->joined) {
+        return;
+    }
+    nj_lock(&b->mu);
+    b->stopping = true;
+    (void) pthread_cond_signal(&b->more);
+    nj_unlock(&b->mu);
+    (void) pthread_join(b->thread, NULL);
+    b->joined = true;
+}
+
+void nj_bcrypt_free(struct nj_bcrypt **bp)
 {
     struct nj_bcrypt *b = *bp;
     if (b == NULL) {
         return;
     }
     *bp = NULL;
-    nj_lock(&b->mu);
-    b->stopping = true;
-    (void) pthread_cond_signal(&b->more);
-    nj_unlock(&b->mu);
-    (void) pthread_join(b->thread, NULL);
+    nj_bcrypt_stop(b);
     (void) pthread_cond_destroy(&b->more);
     (void) pthread_mutex_destroy(&b->mu);
     nj_dealloc(b);

@@ -26,9 +26,14 @@ struct nj_bcrypt_job {
 };
 
 struct nj_bcrypt *nj_bcrypt_start(void);
-void nj_bcrypt_stop(struct nj_bcrypt **bp); /* what waits is denied */
+/* What waits is denied, what comes later does not fit, and the thread has ended.  Before those end
+ * who submit; repeatable, NULL is fine. */
+void nj_bcrypt_stop(struct nj_bcrypt *b);
+/* When nobody submits any more; stops it first. */
+void nj_bcrypt_free(struct nj_bcrypt **bp);
 
-/* Any thread.  Copies both strings.  False when the queue is full: done is not called. */
+/* Any thread.  Copies both strings.  False when the queue is full or it was stopped: done is not
+ * called. */
 bool nj_bcrypt_submit(struct nj_bcrypt *b, struct nj_bcrypt_job *job, const char *hash,
                       const char *secret, nj_bcrypt_done_fn done, void *arg);
 

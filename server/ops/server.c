@@ -299,7 +299,8 @@ static void make_hub(struct server *s)
 
 static void free_hub(struct nj_hub *hub)
 {
-    nj_bcrypt_stop(&hub->bcrypt);
+    nj_bcrypt_free(&hub->bcrypt);
+    nj_ocsp_peers_free(&hub->ocsp);
     nj_serving_unref(&hub->serving);
     nj_mappers_collect();
     nj_account_free(&hub->global);
@@ -658,8 +659,9 @@ int nj_server_run(const struct nj_options *o, const struct nj_options_source *ag
         give_up(s);
     }
     nj_stapling_free(&s->stapling);
-    nj_bcrypt_stop(&s->hub.bcrypt);
-    nj_ocsp_peers_stop(&s->hub.ocsp);
+    /* They answer to workers, and a worker may ask until it has ended. */
+    nj_bcrypt_stop(s->hub.bcrypt);
+    nj_ocsp_peers_stop(s->hub.ocsp);
     nj_workers_join(&s->hub.workers);
     nj_reload_free(&s->reload);
     nj_rcu_barrier();

@@ -53,6 +53,7 @@ struct nj_ocsp_peers {
     unsigned threads_n;       /* under mu */
     pthread_t threads[THREADS_MOST]; /* under mu */
     bool stopping;            /* under mu */
+    bool joined;              /* of who stops it */
 };
 
 static int64_t now_s(void)
@@ -381,14 +382,12 @@ struct nj_ocsp_peers *nj_ocsp_peers_start(void)
     return p;
 }
 
-void nj_ocsp_peers_stop(struct nj_ocsp_peers **pp)
+void nj_ocsp_peers_stop(struct nj_ocsp_peers *p)
 {
-    struct nj_ocsp_peers *p = *pp;
     const uint64_t one = 1;
-    if (p == NULL) {
+    if (p == NULL || p->joined) {
         return;
     }
-    *pp = NULL;
     nj_lock(&p->mu);
     p->stopping = true;
     (void) pthread_cond_broadcast(&p->more);
@@ -399,6 +398,17 @@ void nj_ocsp_peers_stop(struct nj_ocsp_peers **pp)
     for (unsigned i = 0; i < p->threads_n; i++) {
         (void) pthread_join(p->threads[i], NULL);
     }
+    p->joined = true;
+}
+
+void nj_ocsp_peers_free(struct nj_ocsp_peers **pp)
+{
+    struct nj_ocsp_peers *p = *pp;
+    if (p == NULL) {
+        return;
+    }
+    *pp = NULL;
+    nj_ocsp_peers_stop(p);
     if (p->cancel_fd >= 0) {
         (void) close(p->cancel_fd);
     }

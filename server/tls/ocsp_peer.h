@@ -19,8 +19,11 @@ struct nj_ocsp_peers;
 struct nj_tls_setup;
 
 struct nj_ocsp_peers *nj_ocsp_peers_start(void);
-/* Ends what is being asked; those who wait are told no.  Waits for the threads. */
-void nj_ocsp_peers_stop(struct nj_ocsp_peers **pp);
+/* Ends what is being asked; those who wait are told no, and later ones find no room.  Waits for the
+ * threads.  Before those end who ask; repeatable, NULL is fine. */
+void nj_ocsp_peers_stop(struct nj_ocsp_peers *p);
+/* When nobody asks any more; stops it first. */
+void nj_ocsp_peers_free(struct nj_ocsp_peers **pp);
 
 /* Control thread.  false: nothing is remembered from now on (ocsp_cache: false). */
 void nj_ocsp_peers_remember(struct nj_ocsp_peers *p, bool on);

@@ -1,8 +1,11 @@
 """Who may come in: user and password, token, bcrypt, by flags and by file, and in time."""
 import json
+import threading
 import time
 
 import pytest
+
+import wire
 
 VIOLATION = b"-ERR 'Authorization Violation'\r\n"
 
@@ -355,6 +358,34 @@ def test_what_was_sent_before_the_end_is_looked_at_when_the_hash_is_known(server
 
     w.expect_eof(b"PONG\r\n", timeout=20)
     good.expect(b"MSG a 1 2\r\nhi\r\n")
+
+
+@pytest.mark.quick
+def test_the_server_stops_under_logins(server):
+    s = server(conf='authorization { user: anna, password: "%s" }\n' % BCRYPT)
+    over = threading.Event()
+    tried = [0]
+
+    def knock():
+        while not over.is_set():
+            try:
+                w = wire.Wire(s.port)
+                w.send(connect_line(**USER) + b"PING\r\n")
+                w.close()
+            except OSError:
+                pass
+            tried[0] += 1
+
+    knocking = [threading.Thread(target=knock) for _ in range(4)]
+    for t in knocking:
+        t.start()
+    wire.until("logins", lambda: tried[0] > 50)
+    try:
+        s.stop()
+    finally:
+        over.set()
+        for t in knocking:
+            t.join()
 
 
 def test_authorized_user_in_connz(server):

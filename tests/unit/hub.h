@@ -69,7 +69,7 @@ static inline void hub_stop(void)
     nj_workers_join(&hub.workers);
     ck_assert_int_eq(atomic_load(&hub.connections), 0);
     nj_rcu_barrier();
-    nj_bcrypt_stop(&hub.bcrypt);
+    nj_bcrypt_free(&hub.bcrypt);
     nj_account_free(&hub.global);
     nj_serving_unref(&hub.serving);
     nj_closed_ring_free(&hub.closed);

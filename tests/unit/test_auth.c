@@ -518,12 +518,29 @@ START_TEST(what_does_not_fit_into_the_queue_is_refused_and_what_waits_at_the_end
     ck_assert_uint_le(taken, 1024);
     ck_assert(!nj_bcrypt_submit(b, &late, U_HASH, "U*U", count, NULL) || taken == 1023);
     (void) pthread_mutex_unlock(&gate);
-    nj_bcrypt_stop(&b);
+    nj_bcrypt_free(&b);
     ck_assert_ptr_null(b);
     unsigned answered = atomic_load(&matches) + atomic_load(&denials);
     ck_assert_uint_ge(answered, taken + 1);
     ck_assert_uint_le(answered, taken + 2);
     ck_assert_uint_gt(atomic_load(&denials), 0);
+}
+END_TEST
+
+START_TEST(who_comes_after_the_end_finds_no_room)
+{
+    static struct nj_bcrypt_job before, after;
+    struct nj_bcrypt *b = nj_bcrypt_start();
+    ck_assert(nj_bcrypt_submit(b, &before, U_HASH, "U*U", count, NULL));
+
+    nj_bcrypt_stop(b);
+
+    ck_assert_uint_eq(atomic_load(&matches) + atomic_load(&denials), 1);
+    ck_assert(!nj_bcrypt_submit(b, &after, U_HASH, "U*U", count, NULL));
+    ck_assert(!nj_bcrypt_take_back(&after));
+    nj_bcrypt_stop(b);
+    nj_bcrypt_free(&b);
+    ck_assert_uint_eq(atomic_load(&matches) + atomic_load(&denials), 1);
 }
 END_TEST
 
@@ -539,11 +556,11 @@ START_TEST(each_gets_its_own_answer)
     while (atomic_load(&matches) + atomic_load(&denials) < 3) {
         (void) sched_yield();
     }
-    nj_bcrypt_stop(&b);
+    nj_bcrypt_free(&b);
 
     ck_assert_uint_eq(atomic_load(&matches), 2);
     ck_assert_uint_eq(atomic_load(&denials), 1);
-    nj_bcrypt_stop(&b);
+    nj_bcrypt_free(&b);
 }
 END_TEST
 
@@ -576,7 +593,7 @@ static void let_run(struct nj_bcrypt **bp, unsigned n)
     while (atomic_load(&order_n) < n) {
         (void) sched_yield();
     }
-    nj_bcrypt_stop(bp);
+    nj_bcrypt_free(bp);
 }
 
 START_TEST(a_job_that_is_taken_back_is_not_hashed_and_makes_room)
@@ -663,6 +680,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, bcrypt_vectors);
     tcase_add_test(tc, what_does_not_fit_into_the_queue_is_refused_and_what_waits_at_the_end_is_denied);
+    tcase_add_test(tc, who_comes_after_the_end_finds_no_room);
     tcase_add_test(tc, each_gets_its_own_answer);
     tcase_add_test(tc, a_job_that_is_taken_back_is_not_hashed_and_makes_room);
     tcase_add_test(tc, a_job_that_has_begun_is_not_taken_back);
