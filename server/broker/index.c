@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -31,6 +32,7 @@ struct sub_place {
 struct group {
     struct nj_rcu_head rcu;
     struct sub_place subs;
+    uint32_t name_hash;
     uint16_t name_len;
     char name[];
 };
@@ -357,7 +359,7 @@ static void set_replace(struct nj_index_node *node, struct group *add, struct gr
     defer_free(old != NULL ? &old->rcu : NULL);
 }
 
-static void group_add(struct nj_index_node *node, struct nj_sub *sub)
+static void group_add(const struct nj_index *ix, struct nj_index_node *node, struct nj_sub *sub)
 {
     struct group_set *set = atomic_load_explicit(&more_of(node)->groups, memory_order_relaxed);
     struct group *g = find_group(set, nj_sub_queue(sub), sub->queue_len);
@@ -366,6 +368,7 @@ static void group_add(struct nj_index_node *node, struct nj_sub *sub)
         return;
     }
     g = nj_zalloc(sizeof(*g) + sub->queue_len);
+    g->name_hash = hash_token(ix->seed, nj_sub_queue(sub), sub->queue_len);
     g->name_len = sub->queue_len;
     memcpy(g->name, nj_sub_queue(sub), sub->queue_len);
     place_add(&g->subs, sub);
@@ -457,7 +460,7 @@ void nj_index_insert(struct nj_index *ix, struct nj_sub *sub)
     }
     sub->node = n;
     if (sub->queue_len > 0) {
-        group_add(n, sub);
+        group_add(ix, n, sub);
     } else {
         place_add(&n->plain, sub);
     }
@@ -640,34 +643,48 @@ static void walk(struct nj_matcher *m, const struct nj_index_node *n, size_t at)
     collect(m, n);
 }
 
+static int compare_names(const struct group *a, const struct group *b)
+{
+    if (a->name_hash != b->name_hash) {
+        return a->name_hash < b->name_hash ? -1 : 1;
+    }
+    return a->name_len != b->name_len ? (int) a->name_len - (int) b->name_len
+                                      : memcmp(a->name, b->name, a->name_len);
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    return compare_names(*(const struct group *const *) a, *(const struct group *const *) b);
+}
+
+static void push_group(struct nj_matcher *m, uint32_t start)
+{
+    if (m->out.total_n == start) {
+        return; /* its members have just gone */
+    }
+    if (m->out.groups_n == m->groups_cap) {
+        m->groups_cap = m->groups_cap == 0 ? 4 : m->groups_cap * 2;
+        m->out.groups =
+            nj_realloc(m->out.groups, m->groups_cap * sizeof(struct nj_match_group));
+    }
+    m->out.groups[m->out.groups_n++] =
+        (struct nj_match_group){ .start = start, .n = m->out.total_n - start };
+}
+
 /* Members of one name, from wherever they were met, one after the other. */
 static void join_groups(struct nj_matcher *m)
 {
-    for (uint32_t i = 0; i < m->met_n; i++) {
+    if (m->met_nodes > 1) { /* within one node no name comes twice */
+        qsort(m->met, m->met_n, sizeof(struct group *), compare_places);
+    }
+    for (uint32_t i = 0; i < m->met_n;) {
         const struct group *g = m->met[i];
-        if (g == NULL) {
-            continue;
-        }
         uint32_t start = m->out.total_n;
-        uint32_t end = m->met_nodes == 1 ? i + 1 : m->met_n;
-        for (uint32_t j = i; j < end; j++) {
-            const struct group *o = m->met[j];
-            if (o != NULL && (o == g || (o->name_len == g->name_len &&
-                                         memcmp(o->name, g->name, g->name_len) == 0))) {
-                push_place(m, &o->subs);
-                m->met[j] = NULL;
-            }
-        }
-        if (m->out.total_n == start) {
-            continue;
-        }
-        if (m->out.groups_n == m->groups_cap) {
-            m->groups_cap = m->groups_cap == 0 ? 4 : m->groups_cap * 2;
-            m->out.groups = nj_realloc(m->out.groups,
-                                       m->groups_cap * sizeof(struct nj_match_group));
-        }
-        m->out.groups[m->out.groups_n++] =
-            (struct nj_match_group){ .start = start, .n = m->out.total_n - start };
+        do {
+            push_place(m, &m->met[i]->subs);
+            i++;
+        } while (i < m->met_n && compare_names(m->met[i], g) == 0);
+        push_group(m, start);
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "base/payload.h"
 #include "broker/account.h"
 #include "broker/match_cache.h"
@@ -14,7 +15,7 @@
 #include "peer/client.h"
 #include "peer/filter.h"
 
-#define HOPS_MOST 8
+#define HOPS_MOST UINT8_MAX /* members that left, one after the other, while it was on its way */
 #define COPY_WHOLE 4096 /* a message up to this size is written in one piece */
 #define SID_SMALL 1024
 
@@ -492,6 +493,9 @@ static void hand_on(struct nj_worker *w, struct nj_message *m, const char *queue
         struct nj_route_sink sink = { nj_delivery_to, &d };
         taken = nj_route_group(match, queue, queue_len, &from, &sink);
         nj_delivery_end(&d);
+    } else {
+        nj_log_once_per_second(NJ_LVL_WRN, "A message was dropped: the members of its queue group "
+                                           "leave faster than it can be handed on");
     }
     if (!taken) {
         nj_delivery_no_responders(w, m);

@@ -219,6 +219,40 @@ START_TEST(members_of_all_patterns_are_one_group)
 }
 END_TEST
 
+START_TEST(many_names_on_several_patterns_are_each_one_group)
+{
+    enum { NAMES = 1000 };
+    static const char *const patterns[] = { "foo.*", ">", "foo.bar" };
+    static struct nj_sub *subs[3][NAMES];
+    char name[16];
+    for (int i = 0; i < NAMES; i++) { /* the third pattern has every other name */
+        (void) snprintf(name, sizeof(name), "%x", i);
+        for (int n = 0; n < 2 + i % 2; n++) {
+            subs[n][i] = add(patterns[n], name, "1");
+        }
+    }
+
+    const struct nj_match *m = match("foo.bar");
+
+    ck_assert_uint_eq(m->groups_n, NAMES);
+    check_shape(m);
+    for (int i = 0; i < NAMES; i++) {
+        (void) snprintf(name, sizeof(name), "%x", i);
+        const struct nj_match_group *g = group(m, name);
+        ck_assert_ptr_nonnull(g);
+        ck_assert_int_eq(g->n, 2 + i % 2);
+        for (int n = 0; n < 2 + i % 2; n++) {
+            ck_assert_uint_eq(times(m->subs + g->start, g->n, subs[n][i]), 1);
+        }
+    }
+    for (int i = 0; i < NAMES; i++) {
+        for (int n = 0; n < 2 + i % 2; n++) {
+            drop(subs[n][i]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(many_at_one_place_all_get_it_in_any_order_of_leaving)
 {
     enum { N = 5000 };
@@ -588,6 +622,7 @@ int main(void)
     tcase_add_test(tc, a_lone_wildcard_in_a_subject_is_text);
     tcase_add_test(tc, the_same_pattern_twice_is_delivered_twice);
     tcase_add_test(tc, members_of_all_patterns_are_one_group);
+    tcase_add_test(tc, many_names_on_several_patterns_are_each_one_group);
     tcase_add_test(tc, many_at_one_place_all_get_it_in_any_order_of_leaving);
     tcase_add_test(tc, many_children_come_and_go);
     tcase_add_test(tc, a_subject_of_thousands_of_tokens_is_no_danger);
