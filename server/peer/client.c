@@ -455,6 +455,9 @@ static size_t operations(struct nj_client *c, const uint8_t *buf, size_t len)
             bad_input(c, &ev, buf, len);
         }
     }
+    if (rc == NJ_NEED_IN && nj_parser_in_connect(&c->parser)) {
+        nj_client_wipe_input((const char *) buf, used);
+    }
     (void) nj_client_after_messages(c);
     return used;
 }

@@ -155,8 +155,11 @@ bool nj_client_is_open(const struct nj_client *c);
 int nj_client_connect(struct nj_client *c, const struct nj_event *ev);
 int nj_client_check_json(struct nj_client *c, const struct nj_event *ev); /* INFO of a client */
 void nj_client_forget_options(struct nj_client *c);
+void nj_client_forget_secrets(struct nj_client *c);
 /* Once, before any client: what the JSON library held of a CONNECT is wiped. */
 void nj_client_wipe_json(void);
+/* Bytes of a CONNECT where they were read, in a buffer of ours: a worker keeps it for long. */
+void nj_client_wipe_input(const char *ptr, size_t len);
 
 /* client_auth.c */
 void nj_client_authenticate(struct nj_client *c);

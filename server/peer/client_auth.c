@@ -58,27 +58,6 @@ static void log_failure(struct nj_client *c)
     }
 }
 
-static void forget_secrets(struct nj_client *c)
-{
-    nj_dealloc(c->sig);
-    c->sig = NULL;
-    if (c->pass != NULL) {
-        nj_wipe(c->pass, strlen(c->pass));
-        nj_dealloc(c->pass);
-        c->pass = NULL;
-    }
-    if (c->token != NULL) {
-        nj_wipe(c->token, strlen(c->token));
-        nj_dealloc(c->token);
-        c->token = NULL;
-    }
-    if (c->jwt != NULL) {
-        nj_wipe(c->jwt, strlen(c->jwt));
-        nj_dealloc(c->jwt);
-        c->jwt = NULL;
-    }
-}
-
 void nj_client_denied(struct nj_client *c)
 {
     log_failure(c);
@@ -102,7 +81,7 @@ static void allowed(struct nj_client *c)
 
 static void finish(struct nj_client *c, bool ok)
 {
-    forget_secrets(c);
+    nj_client_forget_secrets(c);
     if (ok) {
         allowed(c);
     } else {
@@ -283,7 +262,7 @@ static void let_in(struct nj_client *c, const struct nj_mapper_answer *a)
     if (nj_mapper_user(a, auth, NJ_TYPE_STANDARD, &user, &err) != NJ_OK) {
         nj_client_log(c, NJ_LVL_ERR, "auth mapper \"%s\" is at fault, the client is refused: %s",
                       a->mapper, err.text);
-        forget_secrets(c);
+        nj_client_forget_secrets(c);
         nj_client_close(c, NJ_CLOSE_AUTH_VIOLATION);
         return;
     }
@@ -316,7 +295,7 @@ static void mapped(struct nj_client *c, const struct nj_mapper_answer *a)
                       "no auth mapper knows the client, and the configuration has no users");
         finish(c, false);
     } else if (a->verdict == NJ_AUTHMAP_DENY || is_over(a)) {
-        forget_secrets(c);
+        nj_client_forget_secrets(c);
         nj_client_close(c, a->say == NJ_AUTHMAP_SAY_EXPIRED || is_over(a)
                                ? NJ_CLOSE_AUTH_EXPIRED
                                : NJ_CLOSE_AUTH_VIOLATION);

@@ -1,5 +1,6 @@
 /* CONNECT: its JSON, in the words and with the tolerance of the reference's decoder. */
 #include <jansson.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -115,13 +116,15 @@ static json_t *read_json(struct nj_client *c, const struct nj_event *ev)
     struct nj_buf b;
     json_error_t e;
     nj_buf_init(&b, SIZE_MAX);
+    (void) nj_buf_reserve(&b, 3 * ev->arg.len); /* at most; growing would leave copies behind */
     clean(ev->arg.ptr, ev->arg.len, &b);
     json_t *j = json_loadb(b.ptr != NULL ? b.ptr : "", b.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     if (j == NULL) {
         explain(c, &b, &e);
     }
-    nj_wipe(b.ptr, b.cap);
-    nj_buf_free(&b);
+    nj_wipe(&e, sizeof(e)); /* quotes what it cannot read */
+    nj_buf_wipe(&b);
+    nj_client_wipe_input(ev->arg.ptr, ev->arg.len);
     return j;
 }
 
@@ -129,6 +132,11 @@ static json_t *read_json(struct nj_client *c, const struct nj_event *ev)
 void nj_client_wipe_json(void)
 {
     json_set_alloc_funcs(nj_wiped_alloc, nj_wiped_dealloc);
+}
+
+void nj_client_wipe_input(const char *ptr, size_t len)
+{
+    nj_wipe((char *) (uintptr_t) ptr, len); /* const for those who read only */
 }
 
 static const char *kind_of(const json_t *v)
@@ -247,6 +255,14 @@ static void wipe_string(char **sp)
     }
 }
 
+void nj_client_forget_secrets(struct nj_client *c)
+{
+    wipe_string(&c->sig);
+    wipe_string(&c->pass);
+    wipe_string(&c->token);
+    wipe_string(&c->jwt);
+}
+
 void nj_client_forget_options(struct nj_client *c)
 {
     nj_dealloc(c->name);
@@ -259,13 +275,7 @@ void nj_client_forget_options(struct nj_client *c)
     c->lang = NULL;
     c->version = NULL;
     c->user = NULL;
-    nj_dealloc(c->nkey);
-    nj_dealloc(c->sig);
-    c->nkey = NULL;
-    c->sig = NULL;
-    wipe_string(&c->pass);
-    wipe_string(&c->token);
-    wipe_string(&c->jwt);
+    nj_client_forget_secrets(c);
 }
 
 static void take_string(char **to, const json_t *from)

@@ -88,6 +88,11 @@ bool nj_parser_at_start(const struct nj_parser *p)
     return p->stage == STAGE_START;
 }
 
+bool nj_parser_in_connect(const struct nj_parser *p)
+{
+    return p->stage == STAGE_ARG && p->op == NJ_OP_CONNECT;
+}
+
 /* ---- verbs ------------------------------------------------------------------------------------ */
 
 /* The longest prefix that any verb shares with s; *v_out is a verb that has it. */

@@ -94,6 +94,9 @@ int nj_parse(struct nj_parser *p, const uint8_t *in, size_t len, size_t *used_ou
 /* At the first byte of an operation? */
 bool nj_parser_at_start(const struct nj_parser *p);
 
+/* In the midst of a CONNECT: what was given last may have held a part of a password. */
+bool nj_parser_in_connect(const struct nj_parser *p);
+
 /* A large payload that is half here: where the next bytes may be put, and how many.  Its CR LF is
  * not among them: that comes through nj_parse(), which can then point at a wrong byte. */
 size_t nj_parser_direct(struct nj_parser *p, uint8_t **to_out);

@@ -360,6 +360,56 @@ def test_what_was_sent_before_the_end_is_looked_at_when_the_hash_is_known(server
     good.expect(b"MSG a 1 2\r\nhi\r\n")
 
 
+def memory_with(pid, secret):
+    """Of the process's writable memory: where the secret lies, with what stands around it."""
+    found = []
+    try:
+        mem = open("/proc/%d/mem" % pid, "rb", 0)
+    except PermissionError:
+        pytest.skip("skipped: the memory of the server cannot be read")
+    with mem, open("/proc/%d/maps" % pid) as maps:
+        for line in maps:
+            span, access = line.split()[:2]
+            if access[:2] != "rw":
+                continue
+            start, end = (int(x, 16) for x in span.split("-"))
+            try:
+                mem.seek(start)
+                data = mem.read(end - start)
+            except (OSError, ValueError, OverflowError):
+                continue
+            at = data.find(secret)
+            while at >= 0:
+                found.append((line.split()[-1], data[max(0, at - 60):at + 40]))
+                at = data.find(secret, at + 1)
+    return found
+
+
+@pytest.mark.own
+@pytest.mark.one_worker
+@pytest.mark.quick
+@pytest.mark.parametrize("key", ["pass", "auth_token", "jwt", "sig", "PASS", "no JSON"])
+@pytest.mark.parametrize("cuts", [False, True], ids=["one read", "two reads"])
+def test_nothing_of_a_secret_stays_in_memory(server, key, cuts):
+    s = server(conf='core_dumps: true\nauthorization { user: anna, password: "%s" }\n' % BCRYPT)
+    secret = "wYlYnQ4dLr7kXcB2" * 2          # in no other memory than that of this connection
+    line = connect_line(**{"name": "n" * 40, "user": "anna", key: secret})
+    if key == "no JSON":
+        line = line.replace(b"}", b"")
+    other = s.client(**USER)
+    w = s.client(connect=False)
+    at = line.index(secret.encode()) + 20
+
+    w.send(line[:at] if cuts else line)
+    other.ping()      # by then the worker has read what came before
+    w.send((line[at:] if cuts else b"") + b"PING\r\n")
+    while w.fill():
+        pass
+
+    assert w.eof
+    assert memory_with(s.pid, secret[:20].encode()) == []
+
+
 @pytest.mark.quick
 def test_the_server_stops_under_logins(server):
     s = server(conf='authorization { user: anna, password: "%s" }\n' % BCRYPT)
