@@ -5,6 +5,7 @@
 #include "auth/auth.h"
 #include "auth/user.h"
 #include "base/alloc.h"
+#include "base/log.h"
 #include "natterjack/tls.h"
 #include "ops/option_reader.h"
 #include "plugin/registry.h"
@@ -100,6 +101,14 @@ int nj_auth_setup(const struct nj_options *o, struct nj_registry *reg, struct nj
         *auth_out = nj_auth_build(&config);
     }
     return rc;
+}
+
+void nj_auth_setup_warn(const struct nj_options *o, const struct nj_auth *auth)
+{
+    if (o->auth_asks && !nj_auth_required(auth) && o->mappers_n == 0) {
+        nj_log_warn("Everybody may connect: authorization has a user, token or users, and they are "
+                    "empty");
+    }
 }
 
 struct nj_map_names *nj_auth_setup_map(const struct nj_auth *auth)

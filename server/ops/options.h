@@ -108,6 +108,7 @@ struct nj_options {
     int log_max_num;
     bool no_system_account;
     bool auth_proxy_required; /* refused at start until it is served */
+    bool auth_asks;           /* a user, token or users stood there, though they may be empty */
     bool proxy_protocol;  /* refused at start until it is served */
     char **feature_flags; /* name, "true" or "false", name ...; sorted by name */
     size_t feature_flags_n; /* strings in it: twice the flags */

@@ -61,6 +61,8 @@ static void read_member(struct nj_option_reader *r, const struct nj_conf_member 
     struct nj_options *o = r->o;
     bool required = false;
 
+    o->auth_asks = o->auth_asks || nj_key_among(m, user) || nj_key_among(m, pass) ||
+                   nj_key_is(m, "token") || nj_key_is(m, "users");
     if (nj_key_among(m, user)) {
         read_text(r, &m->value, &o->user);
     } else if (nj_key_among(m, pass)) {
@@ -101,6 +103,7 @@ static void forget(struct nj_options *o)
     o->user = o->pass = o->token = NULL;
     o->auth_timeout_s = 0;
     o->auth_proxy_required = false;
+    o->auth_asks = false;
     nj_user_list_clear(&o->users);
     nj_options_free_mappers(o);
 }

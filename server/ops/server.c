@@ -519,6 +519,7 @@ static int prepare(struct server *s)
     if (s->o->tls.present) {
         warn_of_slow_aes(s->o, s->reg);
     }
+    nj_auth_setup_warn(s->o, s->hub.serving->auth);
     nj_mappers_log(s->hub.serving->mappers);
     nj_server_lend_bcrypt(&s->hub, s->hub.serving);
     nj_server_lend_ocsp(&s->hub, s->o, s->hub.serving);
@@ -544,6 +545,7 @@ static void reloaded(void *user, const struct nj_options *o, int64_t at_ns)
 {
     struct server *s = user;
     s->o = o;
+    nj_auth_setup_warn(o, s->hub.serving->auth);
     nj_facts_set_options(s->facts, o, at_ns);
 }
 

@@ -1,5 +1,9 @@
 """The table of users: who comes in, as whom, and what is said about it."""
+import re
+
 import pytest
+
+import reloading
 
 from test_auth import BCRYPT, VIOLATION, connect_line
 
@@ -204,6 +208,35 @@ def test_an_empty_table_asks_for_nothing(server):
 
     assert "auth_required" not in s.client(connect=False).info
     s.client().ping()
+
+
+OPEN = r"\[WRN\] Everybody may connect: authorization has a user, token or users, and they are empty"
+
+
+@pytest.mark.own
+@pytest.mark.one_worker
+@pytest.mark.parametrize("auth, warns", [
+    ("users: []", True), ('user: ""', True), ('user: "", password: ""', True), ("password: s3cret", True),
+    ('token: ""', True), ("users: [], permissions: { publish: a }", True),
+    ("timeout: 1", False), ("", False), ("token: x", False), ("user: a", False), ("users: [ {user: a} ]", False),
+])
+def test_a_block_that_leaves_everybody_in_is_warned_about(server, auth, warns):
+    s = server(conf="authorization { %s }\n" % auth)
+
+    is_open = "auth_required" not in s.client(connect=False).info
+    assert is_open == (warns or auth in ("timeout: 1", ""))
+    assert bool(re.search(OPEN, s.log())) == warns
+
+
+@pytest.mark.own
+@pytest.mark.one_worker
+def test_a_reload_that_leaves_everybody_in_is_warned_about(server):
+    s = server(conf="authorization { users: [ {user: a, password: b} ] }\n")
+    assert not re.search(OPEN, s.log())
+
+    reloading.reloaded(s, "authorization { users: [] }\n")
+
+    s.wait_log(OPEN)
 
 
 @pytest.mark.parametrize("users, warns", [
