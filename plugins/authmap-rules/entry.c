@@ -99,8 +99,8 @@ static void refuse(const struct rule *r, const struct found *found, uint64_t han
         return;
     }
     (void) snprintf(text, sizeof(text),
-                    "its %.64s has a control character or is too long, and a rule refuses by %.64s: "
-                    "%.256s",
+                    "its %.64s has a control character or is too long, and a rule refuses by "
+                    "%.64s: %.256s",
                     found->odd_type, found->odd_type, r->reason);
     deny(handle, text);
 }

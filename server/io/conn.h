@@ -104,7 +104,7 @@ void nj_conn_feed(struct nj_conn *c, const uint8_t *ptr, size_t len);
 /* Write now what the socket takes.  Normally the worker does it at the end of the turn. */
 void nj_conn_flush(struct nj_conn *c);
 
-/* Before nj_conn_close(): what the socket takes at once goes out.  What goes wrong is not reported. */
+/* Before nj_conn_close(): what the socket takes at once goes out.  Failures are not reported. */
 void nj_conn_flush_last(struct nj_conn *c);
 
 #define NJ_REST_MOST ((size_t) NJ_READ_LEN)

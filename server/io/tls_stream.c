@@ -14,7 +14,6 @@
 #define SESSION_LEN 32768                  /* what a session takes, 12 to 56 KiB */
 #define DIRECT_MIN 8192                    /* a piece from this size on is a record of its own */
 
-enum { ALERT_UNEXPECTED_MESSAGE = 10 };
 enum stage { STAGE_HELLO, STAGE_HANDSHAKE, STAGE_OPEN, STAGE_FAILED };
 
 struct nj_tls_stream {
@@ -194,20 +193,10 @@ static bool handshake(struct nj_conn *c, struct nj_tls_in *in)
     return c->state != NJ_CONN_OPEN || open_records(c, in);
 }
 
-/* Another message, or one that says to be longer than any hello; other flaws are seen by the
- * provider, as all of the hello is here. */
-static bool is_hopeless(int rc, const struct nj_error *why)
-{
-    return rc == NJ_E_LIMIT || (rc == NJ_E_INVALID && why->alert == ALERT_UNEXPECTED_MESSAGE);
-}
-
-/* What is here can never become a ClientHello, and the provider waits for the rest of it.  No key
- * was agreed upon: the alert goes in clear (RFC 8446 6). */
 static bool refuse(struct nj_conn *c, const struct nj_error *why)
 {
-    const uint8_t record[] = { 21, 3, 1, 0, 2, 2, (uint8_t) why->alert };
     c->tls->err = *why;
-    (void) nj_buf_append(c->worker->cipher, record, sizeof(record));
+    nj_hello_put_alert(why, c->worker->cipher);
     return failed(c);
 }
 
@@ -257,7 +246,7 @@ static bool wait_for_hello(struct nj_conn *c, const uint8_t *ptr, size_t len)
     struct nj_error why = t->err;
     bool ok = begin_session(c, ctx, all, all_len);
     nj_buf_free(&kept);
-    if (ok && t->stage == STAGE_HANDSHAKE && is_hopeless(rc, &why)) {
+    if (ok && t->stage == STAGE_HANDSHAKE && nj_hello_is_hopeless(rc, &why)) {
         return refuse(c, &why);
     }
     return ok;

@@ -23,8 +23,8 @@ int nj_auth_setup(const struct nj_options *o, struct nj_registry *reg, struct nj
  * has no user with a name.  The caller's, and valid as long as `auth`. */
 struct nj_map_names *nj_auth_setup_map(const struct nj_auth *auth);
 
-/* Whoever wrote "users: []", or a password without a user, did not mean that everybody may come in, as
- * it is in the reference, too: the log says so, after a start and after a reload. */
+/* Whoever wrote "users: []", or a password without a user, did not mean that everybody may come in,
+ * as it is in the reference, too: the log says so, after a start and after a reload. */
 void nj_auth_setup_warn(const struct nj_options *o, const struct nj_auth *auth);
 
 #endif

@@ -12,7 +12,7 @@
 
 #define SESSION_LEN 32768 /* what a session takes, 12 to 56 KiB */
 
-enum { ALERT_UNEXPECTED_MESSAGE = 10, RECORD_HEAD_LEN = 5 };
+enum { RECORD_HEAD_LEN = 5 };
 enum stage { STAGE_HELLO, STAGE_HANDSHAKE, STAGE_OPEN, STAGE_FAILED };
 
 struct nj_mon_tls {
@@ -175,19 +175,11 @@ static int refuse_clear(struct nj_mon_tls *t, const uint8_t *ptr)
     return fail(t);
 }
 
-/* What is here can never become a ClientHello, and the provider waits for the rest of it.  No key
- * was agreed upon: the alert goes in clear (RFC 8446 6). */
 static int refuse_hopeless(struct nj_mon_tls *t, const struct nj_error *why)
 {
-    const uint8_t record[] = { 21, 3, 1, 0, 2, 2, (uint8_t) why->alert };
     t->err = *why;
-    (void) nj_buf_append(&t->out, record, sizeof(record));
+    nj_hello_put_alert(why, &t->out);
     return fail(t);
-}
-
-static bool is_hopeless(int rc, const struct nj_error *why)
-{
-    return rc == NJ_E_LIMIT || (rc == NJ_E_INVALID && why->alert == ALERT_UNEXPECTED_MESSAGE);
 }
 
 /* A hello is here, whole or malformed.  A malformed one is the provider's to refuse, with its
@@ -201,7 +193,7 @@ static int answer_hello(struct nj_mon_tls *t, int rc, const struct nj_hello *hel
     }
     struct nj_tls_ctx *ctx = nj_tls_setup_pick(t->setup, rc == NJ_OK ? hello : NULL);
     int began = begin_session(t, ctx, in, plain, len_out);
-    if (began == NJ_OK && t->stage == STAGE_HANDSHAKE && is_hopeless(rc, &why)) {
+    if (began == NJ_OK && t->stage == STAGE_HANDSHAKE && nj_hello_is_hopeless(rc, &why)) {
         return refuse_hopeless(t, &why);
     }
     return began;

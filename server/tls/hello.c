@@ -332,6 +332,17 @@ void nj_hello_fini(struct nj_hello *hello)
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
+bool nj_hello_is_hopeless(int rc, const struct nj_error *err)
+{
+    return rc == NJ_E_LIMIT || (rc == NJ_E_INVALID && err->alert == ALERT_UNEXPECTED_MESSAGE);
+}
+
+void nj_hello_put_alert(const struct nj_error *err, struct nj_buf *out)
+{
+    const uint8_t record[] = { RECORD_ALERT, 3, 1, 0, 2, 2, (uint8_t) err->alert };
+    (void) nj_buf_append(out, record, sizeof(record));
+}
+
 bool nj_hello_has(struct nj_span list, uint16_t number)
 {
     for (size_t i = 0; i < nj_hello_count(list); i++) {

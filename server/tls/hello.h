@@ -44,6 +44,14 @@ struct nj_hello {
 int nj_hello_read(struct nj_hello *hello, const uint8_t *bytes, size_t len, struct nj_error *err);
 void nj_hello_fini(struct nj_hello *hello); /* fine on a zeroed one */
 
+/*
+ * What nj_hello_read() refused goes to the provider, who answers with an alert of its own.  True
+ * when it will not, for it waits for the rest: of another message, or of one that says to be longer
+ * than any hello.  No key was agreed upon then: the alert goes in clear (RFC 8446 6).
+ */
+bool nj_hello_is_hopeless(int rc, const struct nj_error *err);
+void nj_hello_put_alert(const struct nj_error *err, struct nj_buf *out);
+
 static inline size_t nj_hello_count(struct nj_span list)
 {
     return list.len / 2;

@@ -1,9 +1,9 @@
 /*
  * lookup.h: the addresses of a host, by somebody who will not wait for ever.
  *
- * The resolver of libc can be neither stopped nor given a time: it runs in a thread of its own, which
- * nobody joins.  Who has waited long enough leaves; the answer that comes later is dropped.  A dead
- * name server holds one thread for each name that is asked for, NJ_LOOKUPS_MOST at most.  Addresses in
+ * The resolver of libc can be neither stopped nor given a time: it runs in a thread of its own,
+ * which nobody joins.  Who has waited long enough leaves; the answer that comes later is dropped.
+ * A dead name server holds one thread for each question, NJ_LOOKUPS_MOST at most.  Addresses in
  * digits need no resolver and no thread.
  *
  * A lookup belongs to the thread that started it.
@@ -24,7 +24,7 @@ int nj_lookup_start(const char *host, const char *port, struct nj_lookup **looku
 /* Readable when the answer is here. */
 int nj_lookup_fd(const struct nj_lookup *l);
 
-/* When it is: 0 and the addresses, which live as long as the lookup, or a number for gai_strerror(). */
+/* When it is: 0 and the addresses, which live as long as the lookup, or one of EAI_*. */
 int nj_lookup_result(const struct nj_lookup *l, const struct addrinfo **list_out);
 
 /* With the answer or without.  Any time. */

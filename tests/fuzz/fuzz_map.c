@@ -13,45 +13,14 @@
 
 #include "base/buf.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/map_users.h"
 #include "tls/cert.h"
 #include "tls/der.h"
 #include "tls/dn.h"
 #include "tls/dn_key.h"
 #include "tls/uri.h"
 
-enum { USERS_MOST = 16, TEXT_MOST = 1 << 20 };
-
-struct user {
-    struct nj_span name;
-    bool may;
-};
-
-static struct user users[USERS_MOST];
-static size_t users_n;
-
-static const void *find_user(void *arg, struct nj_span name)
-{
-    (void) arg;
-    FUZZ_CHECK(name.len > 0, "an empty name was asked for");
-    for (size_t i = 0; i < users_n; i++) {
-        if (nj_span_equal(users[i].name, name)) {
-            return &users[i];
-        }
-    }
-    return NULL;
-}
-
-static bool user_may(void *arg, const void *user)
-{
-    (void) arg;
-    return ((const struct user *) user)->may;
-}
-
-static struct nj_span user_name(void *arg, const void *user)
-{
-    (void) arg;
-    return ((const struct user *) user)->name;
-}
+enum { TEXT_MOST = 1 << 20 };
 
 static void hear(void *arg, const char *text)
 {
@@ -112,7 +81,7 @@ static bool is_subject_text(const struct nj_cert *cert, struct nj_span name)
     return found;
 }
 
-static void check_found(struct nj_span der, const struct user *user)
+static void check_found(struct nj_span der, const struct map_user *user)
 {
     struct nj_cert cert = { 0 };
     FUZZ_CHECK(user->may, "found one who may not come");
@@ -149,19 +118,19 @@ static void check_key(struct nj_span name)
 
 static void take_users(struct nj_span names, struct nj_map_names *out)
 {
-    users_n = 0;
-    while (users_n < USERS_MOST && names.len > 0) {
+    map_users_n = 0;
+    while (map_users_n < MAP_USERS_MOST && names.len > 0) {
         const uint8_t *end = memchr(names.ptr, '\n', names.len);
         size_t len = end != NULL ? (size_t) (end - names.ptr) : names.len;
         size_t step = end != NULL ? len + 1 : len;
-        struct user *u = &users[users_n];
-        *u = (struct user){ { names.ptr, len }, users_n % 4 != 3 };
+        struct map_user *u = &map_users[map_users_n];
+        *u = (struct map_user){ { names.ptr, len }, map_users_n % 4 != 3 };
         names = (struct nj_span){ names.ptr + step, names.len - step };
         check_uri(u->name);
         check_key(u->name);
         if (len > 0) {
             nj_map_names_add(out, u->name, u);
-            users_n++;
+            map_users_n++;
         }
     }
     nj_map_names_seal(out);
@@ -183,9 +152,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                               .chain_n = 1,
                               .names = known,
                               .arg = &lines,
-                              .find = find_user,
-                              .may = user_may,
-                              .name = user_name,
+                              .find = map_find_user,
+                              .may = map_user_may,
+                              .name = map_user_name,
                               .say = hear };
     const void *user = nj_map_user(&ask);
     if (user != NULL) {

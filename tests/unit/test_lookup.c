@@ -1,4 +1,4 @@
-/* test_lookup.c: a resolver that does not answer holds nobody: not a deadline, not a cancellation. */
+/* test_lookup.c: a resolver that does not answer holds nobody beyond his time. */
 #include <check.h>
 #include <netdb.h>
 #include <poll.h>
@@ -143,7 +143,7 @@ START_TEST(the_threads_that_wait_for_a_dead_resolver_are_counted)
 }
 END_TEST
 
-/* ---- an OCSP request ---------------------------------------------------------------------------- */
+/* ---- an OCSP request ------------------------------------------------------------------------ */
 
 static int fetch(int64_t timeout_ms, int cancel_fd, struct nj_buf *why)
 {

@@ -4,26 +4,18 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "tests/unit/map_users.h"
 #include "tests/unit/names.h"
 #include "tls/der.h"
 
-#define USERS_MAX 8
-
-struct user {
-    struct nj_span name;
-    bool may;
-};
-
 static struct names_table rows, differences;
-static struct user users[USERS_MAX];
-static size_t users_n;
 static struct nj_map_names *names;
 static struct certs file;
 static struct nj_buf said;
 
 static void setup(void)
 {
-    users_n = 0;
+    map_users_n = 0;
     names = nj_map_names_new();
     nj_buf_init(&said, 65536);
 }
@@ -35,46 +27,22 @@ static void teardown(void)
     certs_free(&file);
 }
 
-static const void *find_user(void *arg, struct nj_span name)
-{
-    (void) arg;
-    ck_assert_uint_gt(name.len, 0); /* an empty name is never asked for */
-    for (size_t i = 0; i < users_n; i++) {
-        if (nj_span_equal(users[i].name, name)) {
-            return &users[i];
-        }
-    }
-    return NULL;
-}
-
-static bool user_may(void *arg, const void *user)
-{
-    (void) arg;
-    return ((const struct user *) user)->may;
-}
-
-static struct nj_span user_name(void *arg, const void *user)
-{
-    (void) arg;
-    return ((const struct user *) user)->name;
-}
-
 static void hear(void *arg, const char *text)
 {
     (void) arg;
     (void) nj_buf_printf(&said, "%s%s", said.len > 0 ? " | " : "", text);
 }
 
-static struct user *add_user(const char *name, size_t len)
+static struct map_user *add_user(const char *name, size_t len)
 {
-    ck_assert_uint_lt(users_n, USERS_MAX);
-    struct user *u = &users[users_n++];
-    *u = (struct user){ { (const uint8_t *) name, len }, true };
+    ck_assert_uint_lt(map_users_n, MAP_USERS_MOST);
+    struct map_user *u = &map_users[map_users_n++];
+    *u = (struct map_user){ { (const uint8_t *) name, len }, true };
     nj_map_names_add(names, u->name, u);
     return u;
 }
 
-static struct user *add(const char *name)
+static struct map_user *add(const char *name)
 {
     return add_user(name, strlen(name));
 }
@@ -86,9 +54,9 @@ static const void *ask(const char *cert)
     const struct nj_map_ask question = { .chain = file.certs,
                                          .chain_n = file.n,
                                          .names = names,
-                                         .find = find_user,
-                                         .may = user_may,
-                                         .name = user_name,
+                                         .find = map_find_user,
+                                         .may = map_user_may,
+                                         .name = map_user_name,
                                          .say = hear };
     return nj_map_user(&question);
 }
@@ -115,7 +83,7 @@ START_TEST(a_row_of_the_table_is_decided_as_the_reference_decides)
     const char *lines = ours != NULL ? ours->fields[2] : row->fields[4];
     add_list(row->fields[2]);
 
-    const struct user *user = ask(row->fields[1]);
+    const struct map_user *user = ask(row->fields[1]);
 
     ck_assert_msg(said.ptr != NULL && strcmp(said.ptr, lines) == 0, "%s: said\n%s\nnot\n%s",
                   row->fields[0], said.ptr, lines);
@@ -144,7 +112,7 @@ END_TEST
 START_TEST(a_user_who_may_not_come_is_passed_over_for_a_later_step)
 {
     add("bob@example.com")->may = false;
-    const struct user *second = add("host.example.com");
+    const struct map_user *second = add("host.example.com");
 
     ck_assert_ptr_eq(ask("bob"), second);
     ck_assert_str_eq(said.ptr, "Using SAN found in cert for auth [\"host.example.com\"]");
@@ -154,7 +122,7 @@ END_TEST
 START_TEST(a_user_who_may_not_come_is_passed_over_for_a_name_in_other_order)
 {
     add("CN=carol")->may = false;
-    const struct user *second = add("CN = carol");
+    const struct map_user *second = add("CN = carol");
 
     ck_assert_ptr_eq(ask("carol"), second);
 }
@@ -170,7 +138,7 @@ END_TEST
 
 START_TEST(of_several_reordered_names_the_first_configured_is_taken)
 {
-    const struct user *first = add("O=Example,OU=Eng,CN=bob");
+    const struct map_user *first = add("O=Example,OU=Eng,CN=bob");
     add("OU=Eng,O=Example,CN=bob");
 
     ck_assert_ptr_eq(ask("bob"), first);
@@ -180,7 +148,11 @@ END_TEST
 START_TEST(without_a_certificate_nobody_is_found)
 {
     const struct nj_map_ask question = {
-        .names = names, .find = find_user, .may = user_may, .name = user_name, .say = hear
+        .names = names,
+        .find = map_find_user,
+        .may = map_user_may,
+        .name = map_user_name,
+        .say = hear
     };
 
     ck_assert_ptr_null(nj_map_user(&question));
@@ -191,10 +163,14 @@ END_TEST
 START_TEST(without_distinguished_names_the_texts_still_count)
 {
     names_load(&file, "dup");
-    const struct user *user = add("CN=dup,OU=x\\, y,O=B+O=A,C=US");
+    const struct map_user *user = add("CN=dup,OU=x\\, y,O=B+O=A,C=US");
     add("CN=dup,OU=x\\, y,O=A,O=B,C=US");
     const struct nj_map_ask question = {
-        .chain = file.certs, .chain_n = 1, .find = find_user, .may = user_may, .name = user_name
+        .chain = file.certs,
+        .chain_n = 1,
+        .find = map_find_user,
+        .may = map_user_may,
+        .name = map_user_name
     };
 
     ck_assert_ptr_eq(nj_map_user(&question), user);
@@ -209,9 +185,9 @@ START_TEST(an_unreadable_certificate_is_nobody)
     const struct nj_map_ask question = { .chain = &chain,
                                          .chain_n = 1,
                                          .names = names,
-                                         .find = find_user,
-                                         .may = user_may,
-                                         .name = user_name };
+                                         .find = map_find_user,
+                                         .may = map_user_may,
+                                         .name = map_user_name };
 
     ck_assert_ptr_null(nj_map_user(&question));
 }
