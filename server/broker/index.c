@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "base/random.h"
 #include "base/rcu.h"
+#include "broker/level.h"
 #include "broker/sub.h"
 
 /* ---- what readers see ----------------------------------------------------------------------- */
@@ -23,15 +24,12 @@ struct sub_list {
     struct nj_sub *_Atomic at[];
 };
 
-/* What lies at one place: 0 nothing; lowest bit set: one subscription, the common case, which needs
- * no list; else a struct sub_list. */
-struct sub_place {
-    _Atomic uintptr_t v;
-};
+/* What a struct nj_index_place holds: 0 nothing; lowest bit set: one subscription, the common case,
+ * which needs no list; else a struct sub_list. */
 
 struct group {
     struct nj_rcu_head rcu;
-    struct sub_place subs;
+    struct nj_index_place subs;
     uint32_t name_hash;
     uint16_t name_len;
     char name[];
@@ -44,32 +42,13 @@ struct group_set {
     struct group *at[];
 };
 
-/* Children by token: open addressing, power of two, linear probing.  Replaced when full. */
-struct child_table {
-    struct nj_rcu_head rcu;
-    uint32_t mask;
-    uint32_t used; /* under mu: live and gone */
-    uint32_t live; /* under mu */
-    struct nj_index_node *_Atomic at[];
-};
-
 /* What a leaf with plain subscriptions, the common case, has none of.  Made when it is needed, goes
  * with its node. */
-struct node_more {
-    struct child_table *_Atomic children;
+struct nj_index_more {
+    struct nj_level children;
     struct nj_index_node *_Atomic star;
     struct nj_index_node *_Atomic rest; /* `>` */
     struct group_set *_Atomic groups;
-};
-
-struct nj_index_node {
-    struct nj_rcu_head rcu;
-    struct node_more *_Atomic more; /* NULL: all empty */
-    struct sub_place plain;
-    struct nj_index_node *parent; /* immutable after start */
-    uint32_t hash;                /* immutable after start */
-    uint16_t token_len;           /* immutable after start */
-    char token[];
 };
 
 struct nj_index {
@@ -79,10 +58,6 @@ struct nj_index {
     uint64_t seed;          /* immutable after start: against chosen collisions */
     struct nj_index_node *root;
 };
-
-/* A child that was removed: the probe goes on over it. */
-static struct nj_index_node gone_node;
-#define GONE (&gone_node)
 
 static uint32_t hash_token(uint64_t seed, const char *s, size_t len)
 {
@@ -103,29 +78,11 @@ static uint32_t hash_token(uint64_t seed, const char *s, size_t len)
     return (uint32_t) (h ^ (h >> 29));
 }
 
-static struct nj_index_node *find_child(const struct child_table *t, uint32_t hash, const char *tok,
-                                        size_t len)
-{
-    if (t == NULL) {
-        return NULL;
-    }
-    for (uint32_t i = hash & t->mask;; i = (i + 1) & t->mask) {
-        struct nj_index_node *n = atomic_load_explicit(&t->at[i], memory_order_acquire);
-        if (n == NULL) {
-            return NULL;
-        }
-        if (n != GONE && n->hash == hash && n->token_len == len &&
-            memcmp(n->token, tok, len) == 0) {
-            return n;
-        }
-    }
-}
-
 /* Never NULL: what is not there is empty. */
-static const struct node_more *more_of(const struct nj_index_node *n)
+static const struct nj_index_more *more_of(const struct nj_index_node *n)
 {
-    static const struct node_more nothing;
-    const struct node_more *more = atomic_load_explicit(&n->more, memory_order_acquire);
+    static const struct nj_index_more nothing;
+    const struct nj_index_more *more = atomic_load_explicit(&n->more, memory_order_acquire);
     return more != NULL ? more : &nothing;
 }
 
@@ -173,79 +130,14 @@ static struct nj_index_node *node_new(struct nj_index_node *parent, uint32_t has
 }
 
 /* To be written to. */
-static struct node_more *need_more(struct nj_index_node *n)
+static struct nj_index_more *need_more(struct nj_index_node *n)
 {
-    struct node_more *more = atomic_load_explicit(&n->more, memory_order_relaxed);
+    struct nj_index_more *more = atomic_load_explicit(&n->more, memory_order_relaxed);
     if (more == NULL) {
         more = nj_zalloc(sizeof(*more));
         atomic_store_explicit(&n->more, more, memory_order_release);
     }
     return more;
-}
-
-static void table_put(struct child_table *t, struct nj_index_node *n)
-{
-    uint32_t i = n->hash & t->mask;
-    while (atomic_load_explicit(&t->at[i], memory_order_relaxed) != NULL) {
-        i = (i + 1) & t->mask;
-    }
-    atomic_store_explicit(&t->at[i], n, memory_order_release);
-    t->used++;
-    t->live++;
-}
-
-static struct child_table *table_new(uint32_t slots)
-{
-    struct child_table *t = nj_zalloc(sizeof(*t) + slots * sizeof(t->at[0]));
-    t->mask = slots - 1;
-    return t;
-}
-
-/* A table of the same children with room for one more; published in place of the old one. */
-static struct child_table *table_grow(struct nj_index_node *parent, struct child_table *old)
-{
-    uint32_t slots = 4;
-    while (old != NULL && slots < (old->live + 1) * 2) {
-        slots *= 2;
-    }
-    struct child_table *t = table_new(slots);
-    for (uint32_t i = 0; old != NULL && i <= old->mask; i++) {
-        struct nj_index_node *n = atomic_load_explicit(&old->at[i], memory_order_relaxed);
-        if (n != NULL && n != GONE) {
-            table_put(t, n);
-        }
-    }
-    atomic_store_explicit(&need_more(parent)->children, t, memory_order_release);
-    defer_free(old != NULL ? &old->rcu : NULL);
-    return t;
-}
-
-static void child_insert(struct nj_index_node *parent, struct nj_index_node *n)
-{
-    struct child_table *t = atomic_load_explicit(&more_of(parent)->children, memory_order_relaxed);
-    /* At least a quarter stays empty, so a probe always ends. */
-    if (t == NULL || (t->used + 1) * 4 > (t->mask + 1) * 3) {
-        t = table_grow(parent, t);
-    }
-    table_put(t, n);
-}
-
-static void child_remove(struct nj_index_node *parent, struct nj_index_node *n)
-{
-    struct child_table *t = atomic_load_explicit(&more_of(parent)->children, memory_order_relaxed);
-    for (uint32_t i = n->hash & t->mask;; i = (i + 1) & t->mask) {
-        if (atomic_load_explicit(&t->at[i], memory_order_relaxed) == n) {
-            atomic_store_explicit(&t->at[i], GONE, memory_order_release);
-            break;
-        }
-    }
-    t->live--;
-    if (t->live == 0) {
-        atomic_store_explicit(&need_more(parent)->children, NULL, memory_order_release);
-        defer_free(&t->rcu);
-    } else if (t->mask > 15 && t->live * 8 < t->mask) {
-        (void) table_grow(parent, t); /* smaller: it grew for children that have gone */
-    }
 }
 
 /* Live entries of `old` in a new list with room for `extra` more. */
@@ -286,7 +178,7 @@ static struct sub_list *list_of(struct nj_sub *first)
     return l;
 }
 
-static void place_add(struct sub_place *where, struct nj_sub *sub)
+static void place_add(struct nj_index_place *where, struct nj_sub *sub)
 {
     uintptr_t v = atomic_load_explicit(&where->v, memory_order_relaxed);
     if (v == 0) {
@@ -306,7 +198,7 @@ static void place_add(struct sub_place *where, struct nj_sub *sub)
 }
 
 /* True when nothing is left there. */
-static bool place_remove(struct sub_place *where, struct nj_sub *sub)
+static bool place_remove(struct nj_index_place *where, struct nj_sub *sub)
 {
     struct sub_list *l = list_at(atomic_load_explicit(&where->v, memory_order_relaxed));
     if (l == NULL) {
@@ -389,7 +281,7 @@ static void group_remove(struct nj_index_node *node, struct nj_sub *sub)
 static struct nj_index_node *descend(struct nj_index *ix, struct nj_index_node *parent,
                                      const char *tok, size_t len)
 {
-    struct node_more *more = need_more(parent);
+    struct nj_index_more *more = need_more(parent);
     struct nj_index_node *_Atomic *wild = NULL;
     if (len == 1 && tok[0] == '*') {
         wild = &more->star;
@@ -406,19 +298,19 @@ static struct nj_index_node *descend(struct nj_index *ix, struct nj_index_node *
         return n;
     }
     uint32_t h = hash_token(ix->seed, tok, len);
-    n = find_child(atomic_load_explicit(&more->children, memory_order_relaxed), h, tok, len);
+    n = nj_level_find(&more->children, h, tok, len);
     if (n == NULL) {
         n = node_new(parent, h, tok, len);
-        child_insert(parent, n);
+        (void) nj_level_insert(&more->children, n);
     }
     return n;
 }
 
 static bool node_is_empty(struct nj_index_node *n)
 {
-    const struct node_more *more = more_of(n);
+    const struct nj_index_more *more = more_of(n);
     return atomic_load_explicit(&n->plain.v, memory_order_relaxed) == 0 &&
-           atomic_load_explicit(&more->children, memory_order_relaxed) == NULL &&
+           nj_level_is_empty(&more->children) &&
            atomic_load_explicit(&more->star, memory_order_relaxed) == NULL &&
            atomic_load_explicit(&more->rest, memory_order_relaxed) == NULL &&
            atomic_load_explicit(&more->groups, memory_order_relaxed) == NULL;
@@ -428,13 +320,13 @@ static void prune(struct nj_index *ix, struct nj_index_node *n)
 {
     while (n != ix->root && node_is_empty(n)) {
         struct nj_index_node *parent = n->parent;
-        struct node_more *above = need_more(parent); /* it is there: n is in it */
+        struct nj_index_more *above = need_more(parent); /* it is there: n is in it */
         if (atomic_load_explicit(&above->star, memory_order_relaxed) == n) {
             atomic_store_explicit(&above->star, NULL, memory_order_release);
         } else if (atomic_load_explicit(&above->rest, memory_order_relaxed) == n) {
             atomic_store_explicit(&above->rest, NULL, memory_order_release);
         } else {
-            child_remove(parent, n);
+            (void) nj_level_remove(&above->children, n);
         }
         nj_rcu_defer(&n->rcu, free_node);
         n = parent;
@@ -507,11 +399,9 @@ static void free_tree(struct nj_index_node *n)
     if (n == NULL) {
         return;
     }
-    struct node_more *more = atomic_load_explicit(&n->more, memory_order_relaxed);
-    struct child_table *t = atomic_load_explicit(&more_of(n)->children, memory_order_relaxed);
-    for (uint32_t i = 0; t != NULL && i <= t->mask; i++) {
-        struct nj_index_node *c = atomic_load_explicit(&t->at[i], memory_order_relaxed);
-        free_tree(c == GONE ? NULL : c);
+    struct nj_index_more *more = atomic_load_explicit(&n->more, memory_order_relaxed);
+    if (more != NULL) {
+        nj_level_free(&more->children, free_tree);
     }
     free_tree(atomic_load_explicit(&more_of(n)->star, memory_order_relaxed));
     free_tree(atomic_load_explicit(&more_of(n)->rest, memory_order_relaxed));
@@ -522,7 +412,6 @@ static void free_tree(struct nj_index_node *n)
     }
     nj_dealloc(set);
     nj_dealloc(list_at(atomic_load_explicit(&n->plain.v, memory_order_relaxed)));
-    nj_dealloc(t);
     nj_dealloc(more);
     nj_dealloc(n);
 }
@@ -582,7 +471,7 @@ static void push_sub(struct nj_matcher *m, struct nj_sub *s)
     m->out.subs[m->out.total_n++] = s;
 }
 
-static void push_place(struct nj_matcher *m, const struct sub_place *where)
+static void push_place(struct nj_matcher *m, const struct nj_index_place *where)
 {
     uintptr_t v = atomic_load_explicit(&where->v, memory_order_acquire);
     const struct sub_list *l = list_at(v);
@@ -621,15 +510,16 @@ static void walk(struct nj_matcher *m, const struct nj_index_node *n, size_t at)
         const char *tok = m->subject + at;
         const char *dot = memchr(tok, '.', m->len - at);
         size_t len = dot != NULL ? (size_t) (dot - tok) : m->len - at;
-        const struct node_more *more = more_of(n);
+        const struct nj_index_more *more = more_of(n);
         const struct nj_index_node *rest = atomic_load_explicit(&more->rest, memory_order_acquire);
         if (rest != NULL) {
             collect(m, rest);
         }
         const struct nj_index_node *star = atomic_load_explicit(&more->star, memory_order_acquire);
-        const struct child_table *t = atomic_load_explicit(&more->children, memory_order_acquire);
         const struct nj_index_node *child =
-            t == NULL ? NULL : find_child(t, hash_token(m->seed, tok, len), tok, len);
+            nj_level_is_empty(&more->children)
+                ? NULL
+                : nj_level_find(&more->children, hash_token(m->seed, tok, len), tok, len);
         at += len + 1;
         if (star != NULL && child != NULL) {
             walk(m, star, at);
