@@ -25,6 +25,13 @@ void nj_rcu_start(void)
 
 void nj_rcu_defer(struct nj_rcu_head *head, void (*fn)(struct rcu_head *))
 {
+    if (!nj_reclaim_take(head, fn)) {
+        nj_rcu_hand_over(head, fn);
+    }
+}
+
+void nj_rcu_hand_over(struct nj_rcu_head *head, void (*fn)(struct rcu_head *))
+{
     NJ_RCU_READER_DONE(); /* what this thread wrote before is seen by fn */
     urcu_qsbr_call_rcu(&head->head, fn);
 }

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <urcu/urcu-qsbr.h>
 
+#include "base/reclaim.h"
+
 #if defined(__SANITIZE_THREAD__)
 #define NJ_TSAN 1
 #elif defined(__has_feature)
@@ -27,7 +29,8 @@ void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 extern char nj_rcu_tsan_tag;
 #define NJ_RCU_READER_DONE() __tsan_release(&nj_rcu_tsan_tag)
-#define NJ_RCU_RECLAIM() __tsan_acquire(&nj_rcu_tsan_tag)
+/* Not on a worker, where it would put more in order than there is: see base/reclaim.h. */
+#define NJ_RCU_RECLAIM() (nj_reclaim_is_here() ? (void) 0 : __tsan_acquire(&nj_rcu_tsan_tag))
 #else
 #define NJ_RCU_READER_DONE() ((void) 0)
 #define NJ_RCU_RECLAIM() ((void) 0)
@@ -62,9 +65,13 @@ static inline void nj_rcu_quiescent(void)
     urcu_qsbr_quiescent_state();
 }
 
-/* Run fn once no thread can still see what `head` is part of.  fn runs on a thread of the library:
- * it begins with nj_rcu_reclaim(); it may free memory and touch atomics, nothing else. */
+/* Run fn once no thread can still see what `head` is part of.  fn runs on the worker that deferred
+ * it (base/reclaim.h), and for other threads on one of the library: it begins with
+ * nj_rcu_reclaim(); it may free memory and touch atomics, nothing else. */
 void nj_rcu_defer(struct nj_rcu_head *head, void (*fn)(struct rcu_head *));
+
+/* The same, on the library's thread whoever calls. */
+void nj_rcu_hand_over(struct nj_rcu_head *head, void (*fn)(struct rcu_head *));
 
 /* In fn: the address that was given to nj_rcu_defer(). */
 static inline void *nj_rcu_reclaim(struct rcu_head *head)
@@ -73,7 +80,8 @@ static inline void *nj_rcu_reclaim(struct rcu_head *head)
     return head; /* first member of struct nj_rcu_head */
 }
 
-/* Wait until every deferred function has run.  Only when the process stops and in tests. */
+/* Wait until every deferred function has run, of workers that have ended too.  Only when the process
+ * stops and in tests. */
 void nj_rcu_barrier(void);
 
 #endif

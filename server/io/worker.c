@@ -15,12 +15,14 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/rcu.h"
+#include "base/reclaim.h"
 #include "base/yield.h"
 #include "io/batch.h"
 #include "io/conn.h"
 
 #define EVENTS_PER_TURN 256
 #define PAUSED_POLL_MS 1
+#define RECLAIM_MOST 256 /* in a turn: some 20 microseconds */
 
 /* ---- slots ----------------------------------------------------------------------------------- */
 
@@ -106,7 +108,7 @@ bool nj_worker_drain(struct nj_worker *w)
 
 static int poll_timeout_ms(struct nj_worker *w)
 {
-    if (w->newcomers != NULL || w->goes_on) {
+    if (w->newcomers != NULL || w->goes_on || w->reclaims) {
         return 0;
     }
     int64_t next = nj_timers_next(&w->timers);
@@ -164,6 +166,7 @@ static void turn(struct nj_worker *w)
     nj_conn_flush_dirty(w);
     nj_conn_free_dead(w);
     nj_batch_hand_over(w);
+    w->reclaims = nj_reclaim_turn(RECLAIM_MOST);
 }
 
 /* No connection is left.  What lies here is run, as its payloads and batches have owners; a queue
@@ -179,6 +182,18 @@ static bool empty_inbox(struct nj_worker *w)
     return any;
 }
 
+static void wake(struct nj_worker *w, void *arg)
+{
+    (void) w;
+    (void) arg;
+}
+
+/* The library's thread: something is to be freed. */
+static void has_come_back(void *arg)
+{
+    nj_worker_call(arg, wake, NULL);
+}
+
 static void *run(void *arg)
 {
     struct nj_worker *w = arg;
@@ -186,6 +201,7 @@ static void *run(void *arg)
     (void) snprintf(name, sizeof(name), "nj-worker-%u", w->id);
     (void) pthread_setname_np(pthread_self(), name);
     nj_rcu_register();
+    nj_reclaim_begin(has_come_back, w);
     w->now_us = nj_mono_us();
     w->set->ops->start(w, w->set->user);
     while (!w->stopping || w->conns_n > 0) {
@@ -193,6 +209,7 @@ static void *run(void *arg)
     }
     (void) empty_inbox(w);
     w->set->ops->stop(w, w->set->user);
+    nj_reclaim_end();
     nj_rcu_unregister();
     return NULL;
 }
@@ -405,6 +422,7 @@ void nj_workers_join(struct nj_workers **setp)
     for (uint16_t i = 0; i < set->n; i++) {
         (void) pthread_join(set->at[i]->thread, NULL);
     }
+    nj_rcu_barrier(); /* and nobody is woken any more */
     for (bool any = true; any;) { /* pushed while the others ended */
         any = false;
         for (uint16_t i = 0; i < set->n; i++) {

@@ -68,6 +68,7 @@ struct nj_worker {
     bool stopping;
     bool in_turn_write; /* the turn has reached its writes */
     bool goes_on;       /* one of `paused` yielded: do not sleep */
+    bool reclaims;      /* more is to be freed: do not sleep */
 
     struct nj_conn *dirty;       /* have bytes to send */
     struct nj_conn *dead;        /* freed at the end of the turn */
