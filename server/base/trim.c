@@ -12,6 +12,13 @@
 static _Atomic uint64_t noted; /* atomic, relaxed: a hint */
 static uint64_t trimmed_at, seen;
 
+void nj_trim_init(void)
+{
+#ifdef __GLIBC__
+    (void) mallopt(M_MXFAST, 0);
+#endif
+}
+
 void nj_trim_note(size_t bytes)
 {
     (void) atomic_fetch_add_explicit(&noted, bytes, memory_order_relaxed);

@@ -13,6 +13,13 @@
 
 #define NJ_TRIM_EVERY_MS 2000
 
+/*
+ * Main thread, before there are others.  Small pieces join their neighbours when they are freed: else
+ * the C library keeps them apart until something large is allocated or freed, and whoever does that
+ * waits while hundreds of thousands are joined.
+ */
+void nj_trim_init(void);
+
 /* About so many bytes, of things that may be many, were freed.  Any thread. */
 void nj_trim_note(size_t bytes);
 

@@ -13,7 +13,8 @@
 #include "io/tls_stream.h"
 
 #define IOV_MOST 64
-#define NEWCOMERS_US 40 /* of one turn; another one begins while less is spent */
+/* Of one turn, for newcomers and who yielded; another one begins while less is spent. */
+#define LAST_US 40
 
 /* ---- poll set ---------------------------------------------------------------------------------- */
 
@@ -50,8 +51,8 @@ static void rewatch(struct nj_conn *c)
 /* TLS opens record by record, also after the connection was paused by the first of them. */
 static void keep_more(struct nj_conn *c, const uint8_t *ptr, size_t len)
 {
-    c->rest = nj_realloc(c->rest, c->rest_len + len);
-    memcpy(c->rest + c->rest_len, ptr, len);
+    c->rest = nj_realloc(c->rest, c->rest_at + c->rest_len + len);
+    memcpy(c->rest + c->rest_at + c->rest_len, ptr, len);
     c->rest_len += len;
     if (c->rest_len > NJ_REST_MOST && !c->is_paused) {
         nj_conn_pause(c, NJ_PAUSE_FOR_EVER); /* the room above waits; so may the peer */
@@ -123,50 +124,67 @@ static void do_read(struct nj_conn *c)
     }
 }
 
-/* ---- newcomers ---------------------------------------------------------------------------------- */
+/* ---- the end of the turn ------------------------------------------------------------------------ */
 
-/* A handshake takes as long as hundreds of messages.  Who is in one waits for the end of the turn,
- * out of the poll set: left in it, hundreds of them would be reported in each turn anew and the
- * others would come late. */
-static void wait_for_turn(struct nj_conn *c)
+/* A handshake takes as long as hundreds of messages, and so do ten thousand SUBs.  Who is in one, or
+ * has yielded, waits for the end of the turn, out of the poll set: left in it, hundreds of them would
+ * be reported in each turn anew and the others would come late. */
+static void wait_for_end(struct nj_conn *c)
 {
     struct nj_worker *w = c->worker;
+    if (c->waits_turn) {
+        return;
+    }
     c->waits_turn = true;
-    c->next_new = NULL;
-    c->at_new = w->newcomers_end;
-    *w->newcomers_end = c;
-    w->newcomers_end = &c->next_new;
+    c->next_last = NULL;
+    c->at_last = w->last_end;
+    *w->last_end = c;
+    w->last_end = &c->next_last;
+    w->last_n++;
     rewatch(c);
 }
 
-static void leave_newcomers(struct nj_conn *c)
+static void wait_no_more(struct nj_conn *c)
 {
     if (!c->waits_turn) {
         return;
     }
     c->waits_turn = false;
-    *c->at_new = c->next_new;
-    if (c->next_new != NULL) {
-        c->next_new->at_new = c->at_new;
+    *c->at_last = c->next_last;
+    if (c->next_last != NULL) {
+        c->next_last->at_last = c->at_last;
     } else {
-        c->worker->newcomers_end = c->at_new;
+        c->worker->last_end = c->at_last;
     }
+    c->worker->last_n--;
 }
 
-void nj_conn_serve_newcomers(struct nj_worker *w)
+static void serve_at_end(struct nj_conn *c)
 {
-    if (w->newcomers == NULL) {
-        return;
+    bool yielded = c->yields;
+    c->takes_long = false;
+    if (c->state == NJ_CONN_OPEN && yielded) {
+        nj_conn_resume(c);
+    } else if (c->state == NJ_CONN_OPEN && !c->is_paused) {
+        do_read(c);
     }
-    int64_t until = nj_mono_us() + NEWCOMERS_US;
+    c->takes_long = c->takes_long || yielded; /* until a read of it was short */
+    rewatch(c);
+}
+
+bool nj_conn_serve_last(struct nj_worker *w)
+{
+    if (w->last == NULL) {
+        return false;
+    }
+    int64_t until = nj_mono_us() + LAST_US;
+    uint32_t n = w->last_n; /* who yields again comes in the next turn */
     do {
-        struct nj_conn *c = w->newcomers;
-        leave_newcomers(c);
-        if (c->state == NJ_CONN_OPEN && !c->is_paused) {
-            do_read(c);
-        }
-        rewatch(c);
-    } while (w->newcomers != NULL && nj_mono_us() < until);
+        struct nj_conn *c = w->last;
+        wait_no_more(c);
+        serve_at_end(c);
+    } while (--n > 0 && w->last != NULL && nj_mono_us() < until);
+    return true;
 }
 
 /* ---- events ------------------------------------------------------------------------------------- */
@@ -184,8 +202,8 @@ static void ready(struct nj_worker *w, struct nj_source *src, uint32_t events)
     }
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && c->state == NJ_CONN_OPEN &&
         !c->is_paused && !c->waits_turn) {
-        if (c->is_new) {
-            wait_for_turn(c);
+        if (c->is_new || c->takes_long) {
+            wait_for_end(c);
         } else {
             do_read(c);
         }
@@ -197,6 +215,7 @@ static void ready(struct nj_worker *w, struct nj_source *src, uint32_t events)
 void nj_conn_pause(struct nj_conn *c, int64_t until_us)
 {
     c->paused_until_us = until_us;
+    c->yields = false;
     if (c->state != NJ_CONN_OPEN) {
         return;
     }
@@ -209,20 +228,37 @@ void nj_conn_pause(struct nj_conn *c, int64_t until_us)
     rewatch(c);
 }
 
+/* Offer the rest; what is left of it is kept where it is.  True: it is worth another try. */
+static bool offer_rest(struct nj_conn *c)
+{
+    uint8_t *rest = c->rest;
+    size_t at = c->rest_at;
+    size_t len = c->rest_len;
+    c->rest = NULL;
+    c->rest_at = 0;
+    c->rest_len = 0;
+    size_t used = c->ops->bytes(c, rest + at, len);
+    if (used == len || c->state != NJ_CONN_OPEN) {
+        nj_dealloc(rest);
+        return false;
+    }
+    if (c->rest != NULL) { /* some was fed and kept meanwhile: it comes before */
+        keep_more(c, rest + at + used, len - used);
+        nj_dealloc(rest);
+    } else {
+        c->rest = rest;
+        c->rest_at = at + used;
+        c->rest_len = len - used;
+    }
+    return used > 0;
+}
+
 void nj_conn_resume(struct nj_conn *c)
 {
     c->is_paused = false; /* the list forgets it at its next walk */
+    c->yields = false;
     c->paused_until_us = 0;
-    while (c->rest != NULL && !c->is_paused && c->state == NJ_CONN_OPEN) {
-        uint8_t *rest = c->rest;
-        size_t len = c->rest_len;
-        c->rest = NULL;
-        c->rest_len = 0;
-        nj_conn_feed(c, rest, len);
-        nj_dealloc(rest);
-        if (c->rest_len == len) {
-            break; /* it takes nothing now */
-        }
+    while (c->rest != NULL && !c->is_paused && c->state == NJ_CONN_OPEN && offer_rest(c)) {
     }
     rewatch(c);
     if (c->half_closed) {
@@ -232,7 +268,8 @@ void nj_conn_resume(struct nj_conn *c)
 
 void nj_conn_peer_ended(struct nj_conn *c)
 {
-    c->half_closed = c->is_paused && c->paused_until_us != NJ_PAUSE_FOR_EVER;
+    c->half_closed =
+        c->is_paused && (c->yields || c->paused_until_us != NJ_PAUSE_FOR_EVER);
     if (!c->half_closed && c->state == NJ_CONN_OPEN) {
         c->ops->ended(c, NJ_END_EOF);
     }
@@ -241,8 +278,10 @@ void nj_conn_peer_ended(struct nj_conn *c)
 void nj_conn_yield(struct nj_conn *c)
 {
     if (c->state == NJ_CONN_OPEN && !c->is_paused) {
-        nj_conn_pause(c, c->worker->now_us);
-        c->worker->goes_on = true;
+        nj_conn_pause(c, NJ_PAUSE_FOR_EVER);
+        c->yields = true;
+        c->takes_long = true;
+        wait_for_end(c);
     }
 }
 
@@ -258,7 +297,6 @@ static bool resume_is_due(struct nj_conn *c, bool credit)
 void nj_conn_resume_due(struct nj_worker *w)
 {
     struct nj_conn *c = w->paused;
-    w->goes_on = false; /* also when who went on has left meanwhile: else the loop never rests */
     if (c == NULL) {
         return;
     }
@@ -459,7 +497,7 @@ void nj_conn_close(struct nj_conn *c)
         return;
     }
     c->state = NJ_CONN_CLOSED;
-    leave_newcomers(c);
+    wait_no_more(c);
     leave_slot(c);
     watch(c, 0);
     nj_timer_stop(&c->worker->timers, &c->write_timer);

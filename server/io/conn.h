@@ -69,18 +69,20 @@ struct nj_conn {
     bool is_paused;
     bool on_paused_list;
     bool is_new;      /* the room above: a handshake may be ahead, which takes long */
-    bool waits_turn;  /* on the worker's list of newcomers, not in the poll set */
+    bool waits_turn;  /* for the end of a turn: on the worker's list, not in the poll set */
+    bool yields;      /* paused until then */
+    bool takes_long;  /* what was read of it last made it yield */
     bool wants_write; /* the socket is full */
     bool half_closed; /* TLS: the peer has ended, and what came before is not looked at yet */
     struct nj_outbox out;
     struct nj_conn *next_dirty;
     struct nj_conn *next_dead;
     struct nj_conn *next_paused;
-    struct nj_conn *next_new;
-    struct nj_conn **at_new; /* what points to it in the list of newcomers */
+    struct nj_conn *next_last;
+    struct nj_conn **at_last; /* what points to it in the list of those who wait */
     struct nj_tls_stream *tls; /* NULL: plain */
     uint8_t *rest;             /* read but not used, while paused */
-    size_t rest_len;
+    size_t rest_at, rest_len;  /* where it begins */
     int64_t paused_until_us; /* NJ_PAUSE_* or the end of a producer stall */
     struct nj_timer write_timer;
     uint64_t goal;     /* bytes of the flush under way; the deadline is for these */
@@ -126,7 +128,8 @@ void nj_conn_peer_ended(struct nj_conn *c);
 void nj_conn_pause(struct nj_conn *c, int64_t until_us);
 void nj_conn_resume(struct nj_conn *c);
 
-/* Let the others come first: what is not used now is offered again in the next turn, at once. */
+/* Let the others come first: what is not used now is offered again at the end of a turn, after those
+ * who waited before. */
 void nj_conn_yield(struct nj_conn *c);
 
 /*
@@ -139,9 +142,10 @@ void nj_conn_close_flushed(struct nj_conn *c);
 /* Bytes waiting for this connection: outbox and inboxes. */
 uint64_t nj_conn_pending(const struct nj_conn *c);
 
-/* For the worker's loop.  Newcomers have a budget for each turn: those beyond it wait, so that a
- * storm of them cannot stop the messages of the others. */
-void nj_conn_serve_newcomers(struct nj_worker *w);
+/* For the worker's loop.  Newcomers and who yielded come last in a turn, once each, and have a budget
+ * for it: those beyond it wait, so that a storm of them cannot stop the messages of the others.
+ * False: nobody waited. */
+bool nj_conn_serve_last(struct nj_worker *w);
 void nj_conn_resume_due(struct nj_worker *w);
 void nj_conn_flush_dirty(struct nj_worker *w);
 void nj_conn_free_dead(struct nj_worker *w);

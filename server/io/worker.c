@@ -108,7 +108,7 @@ bool nj_worker_drain(struct nj_worker *w)
 
 static int poll_timeout_ms(struct nj_worker *w)
 {
-    if (w->newcomers != NULL || w->goes_on || w->reclaims) {
+    if (w->last != NULL || w->reclaims) {
         return 0;
     }
     int64_t next = nj_timers_next(&w->timers);
@@ -143,6 +143,13 @@ static int poll_events(struct nj_worker *w, struct epoll_event *events)
     return n < 0 ? 0 : n;
 }
 
+/* In this order: promise P1. */
+static void hand_over_and_write(struct nj_worker *w)
+{
+    nj_batch_hand_over(w);
+    nj_conn_flush_dirty(w);
+}
+
 static void turn(struct nj_worker *w)
 {
     struct epoll_event events[EVENTS_PER_TURN];
@@ -157,13 +164,10 @@ static void turn(struct nj_worker *w)
             src->ready(w, src, events[i].events);
         }
     }
-    if (w->newcomers != NULL) { /* answers that are ready do not wait for handshakes */
-        nj_batch_hand_over(w);
-        nj_conn_flush_dirty(w);
-        nj_conn_serve_newcomers(w);
+    hand_over_and_write(w);
+    if (nj_conn_serve_last(w)) {
+        hand_over_and_write(w);
     }
-    nj_batch_hand_over(w);
-    nj_conn_flush_dirty(w);
     nj_conn_free_dead(w);
     nj_batch_hand_over(w);
     w->reclaims = nj_reclaim_turn(RECLAIM_MOST);
@@ -268,7 +272,7 @@ static int worker_new(struct nj_workers *set, uint16_t id, struct nj_worker **w_
     w->id = id;
     w->inbox.event_fd = -1;
     w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    w->newcomers_end = &w->newcomers;
+    w->last_end = &w->last;
     nj_timers_init(&w->timers);
     nj_pool_init(&w->pool);
     nj_seed(&w->random, sizeof(w->random));

@@ -2,7 +2,8 @@
  * worker.h: one thread and one loop, and the connections it owns for life.
  *
  * A turn: RCU offline, poll, RCU online; drain the inbox; timers; readable sockets (read, drain
- * the inbox again, parse, match, collect); hand batches over; write sockets; free what died.
+ * the inbox again, parse, match, collect); hand batches over; write sockets; the same for those who
+ * take long; free what died.
  * The inbox is drained after every read and before what was read is parsed: so whatever caused a
  * peer to send these bytes has been delivered first.
  *
@@ -67,14 +68,14 @@ struct nj_worker {
     struct nj_buf *cipher; /* what TLS made to be sent; empty between connections */
     bool stopping;
     bool in_turn_write; /* the turn has reached its writes */
-    bool goes_on;       /* one of `paused` yielded: do not sleep */
     bool reclaims;      /* more is to be freed: do not sleep */
 
     struct nj_conn *dirty;       /* have bytes to send */
     struct nj_conn *dead;        /* freed at the end of the turn */
     struct nj_conn *paused;      /* not read: out of credit or producer stall */
-    struct nj_conn *newcomers;   /* have something to read, served first come first served */
-    struct nj_conn **newcomers_end;
+    struct nj_conn *last;        /* newcomers and who yielded: served last, first come first served */
+    struct nj_conn **last_end;
+    uint32_t last_n;
     uint32_t conns_n;
 
     struct nj_slot *_Atomic slot_chunks[NJ_SLOT_CHUNKS]; /* published once, never taken back */

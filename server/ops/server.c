@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
+#include "base/trim.h"
 #include "base/version.h"
 #include "broker/account.h"
 #include "io/listener.h"
@@ -647,6 +648,7 @@ int nj_server_run(const struct nj_options *o, const struct nj_options_source *ag
     s->start_ns = nj_wall_ns();
     raise_descriptor_limit();
     keep_memory_private(o);
+    nj_trim_init();
     (void) signal(SIGPIPE, SIG_IGN);
     (void) uv_loop_init(&s->loop);
     nj_rcu_start();

@@ -16,8 +16,8 @@
 #include "peer/closed.h"
 
 #define SNIPPET 32    /* bytes of the input that a parser error shows */
-#define SLICE_US 200  /* of one client's changes to the index until the others come */
-#define SLICE_STEP 32 /* changes between looks at the clock */
+#define SLICE_US 100  /* of one client's changes to the index until the others come */
+#define SLICE_STEP 16 /* changes between looks at the clock */
 
 /* What one read has changed so far. */
 struct slice {
