@@ -33,7 +33,7 @@ static uint32_t new_slot(struct nj_worker *w)
     if (atomic_load_explicit(&w->slot_chunks[chunk], memory_order_relaxed) == NULL) {
         struct nj_slot *s = nj_calloc(NJ_SLOTS_PER_CHUNK, sizeof(*s));
         for (uint32_t i = 0; i < NJ_SLOTS_PER_CHUNK; i++) {
-            s[i].gen = 1;
+            atomic_init(&s[i].gen, 1);
         }
         atomic_store_explicit(&w->slot_chunks[chunk], s, memory_order_release);
     }
@@ -53,16 +53,22 @@ uint32_t nj_slot_take(struct nj_worker *w, struct nj_conn *c, uint32_t *gen_out)
     s->conn = c;
     atomic_store_explicit(&s->stalls, 0, memory_order_relaxed);
     atomic_store_explicit(&s->queued, 0, memory_order_relaxed);
-    *gen_out = s->gen;
+    *gen_out = nj_slot_gen(s);
     w->conns_n++;
     return slot;
+}
+
+void nj_slot_disown(struct nj_worker *w, uint32_t slot)
+{
+    struct nj_slot *s = nj_slot_at(w, slot);
+    atomic_store_explicit(&s->gen, nj_slot_gen(s) + 1, memory_order_relaxed);
 }
 
 void nj_slot_leave(struct nj_worker *w, uint32_t slot)
 {
     struct nj_slot *s = nj_slot_at(w, slot);
     s->conn = NULL;
-    s->gen++;
+    nj_slot_disown(w, slot);
     atomic_store_explicit(&s->queued, 0, memory_order_relaxed);
     atomic_store_explicit(&s->shown, NULL, memory_order_relaxed);
     s->next_free = w->free_slot;
@@ -108,7 +114,7 @@ bool nj_worker_drain(struct nj_worker *w)
 
 static int poll_timeout_ms(struct nj_worker *w)
 {
-    if (w->last != NULL || w->reclaims) {
+    if (w->last != NULL || w->has_more) {
         return 0;
     }
     int64_t next = nj_timers_next(&w->timers);
@@ -170,7 +176,8 @@ static void turn(struct nj_worker *w)
     }
     nj_conn_free_dead(w);
     nj_batch_hand_over(w);
-    w->reclaims = nj_reclaim_turn(RECLAIM_MOST);
+    bool later = w->set->ops->later != NULL && w->set->ops->later(w);
+    w->has_more = nj_reclaim_turn(RECLAIM_MOST) || later;
 }
 
 /* No connection is left.  What lies here is run, as its payloads and batches have owners; a queue

@@ -39,7 +39,9 @@ struct nj_source {
  * `inflight` and read `queued` of a place whose connection has gone. */
 struct nj_slot {
     struct nj_conn *conn; /* worker */
-    uint32_t gen;         /* worker; raised when the connection leaves */
+    /* atomic, relaxed: raised when the connection leaves; the owner writes.  Others read it to pass
+     * over subscriptions that are still in the index; the owner looks again. */
+    _Atomic uint32_t gen;
     uint32_t next_free;
     _Atomic uint64_t inflight; /* atomic, relaxed: bytes in inboxes for it */
     _Atomic uint64_t queued;   /* atomic, relaxed: bytes in its outbox; the owner writes */
@@ -68,7 +70,7 @@ struct nj_worker {
     struct nj_buf *cipher; /* what TLS made to be sent; empty between connections */
     bool stopping;
     bool in_turn_write; /* the turn has reached its writes */
-    bool reclaims;      /* more is to be freed: do not sleep */
+    bool has_more;      /* that was put aside, from turn to turn: do not sleep */
 
     struct nj_conn *dirty;       /* have bytes to send */
     struct nj_conn *dead;        /* freed at the end of the turn */
@@ -97,6 +99,8 @@ struct nj_worker {
 struct nj_worker_ops {
     void (*start)(struct nj_worker *w, void *user); /* on its thread, first */
     void (*stop)(struct nj_worker *w, void *user);  /* on its thread, last */
+    /* The end of each turn: a little of what was put aside.  True: more is there.  Optional. */
+    bool (*later)(struct nj_worker *w);
 };
 
 struct nj_workers {
@@ -135,6 +139,8 @@ bool nj_worker_drain(struct nj_worker *w);
 /* Slots.  get: NULL when the chunk does not exist; any thread. */
 uint32_t nj_slot_take(struct nj_worker *w, struct nj_conn *c, uint32_t *gen_out);
 void nj_slot_leave(struct nj_worker *w, uint32_t slot);
+/* Before it leaves: what was meant for its connection is for nobody. */
+void nj_slot_disown(struct nj_worker *w, uint32_t slot);
 
 static inline struct nj_slot *nj_slot_at(struct nj_worker *w, uint32_t slot)
 {
@@ -143,11 +149,16 @@ static inline struct nj_slot *nj_slot_at(struct nj_worker *w, uint32_t slot)
     return chunk + slot % NJ_SLOTS_PER_CHUNK;
 }
 
+static inline uint32_t nj_slot_gen(const struct nj_slot *s)
+{
+    return atomic_load_explicit(&s->gen, memory_order_relaxed);
+}
+
 /* Owner: the connection if it is still the one that was meant, else NULL. */
 static inline struct nj_conn *nj_slot_conn(struct nj_worker *w, uint32_t slot, uint32_t gen)
 {
     struct nj_slot *s = nj_slot_at(w, slot);
-    return s->gen == gen ? s->conn : NULL;
+    return nj_slot_gen(s) == gen ? s->conn : NULL;
 }
 
 /* CPUs this process may use: affinity mask and cgroup quota, at least 1. */

@@ -209,7 +209,7 @@ static void add_tls_facts(struct nj_client *c, const struct nj_connz_query *q,
 static void add_subs(struct nj_client *c, struct nj_conn_fact *f)
 {
     for (uint32_t i = 0; i < c->subs.used; i++) {
-        const struct nj_sub *s = c->subs.places[i].sub;
+        const struct nj_sub *s = nj_sub_table_at(&c->subs, i)->sub;
         if (s != NULL) {
             struct nj_sub_fact *out = nj_conn_fact_add_sub(f);
             out->subject = nj_strdup(nj_sub_subject(s));

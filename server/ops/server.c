@@ -315,6 +315,7 @@ static void free_hub(struct nj_hub *hub)
 static const struct nj_worker_ops worker_ops = {
     .start = nj_hub_worker_start,
     .stop = nj_hub_worker_stop,
+    .later = nj_hub_worker_later,
 };
 
 static int start_workers(struct server *s, struct nj_error *err)

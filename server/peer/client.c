@@ -14,6 +14,7 @@
 #include "peer/client_mapper.h"
 #include "peer/client_tls.h"
 #include "peer/closed.h"
+#include "peer/leaving.h"
 
 #define SNIPPET 32    /* bytes of the input that a parser error shows */
 #define SLICE_US 100  /* of one client's changes to the index until the others come */
@@ -113,7 +114,8 @@ void nj_client_close_silently(struct nj_client *c, enum nj_close_reason reason)
         /* Now, not when the last byte is out: a request must not count as delivered to who has
          * left.  Who is not flushed goes with this turn, and may be closed in the midst of a
          * delivery, where the index is not written to. */
-        nj_client_drop_subs(c);
+        nj_slot_disown(c->conn.worker, c->conn.slot);
+        nj_leaving_take(c);
         nj_conn_close_flushed(&c->conn);
     } else {
         nj_conn_close(&c->conn);
@@ -219,14 +221,13 @@ static void on_gone(struct nj_conn *conn)
     nj_timer_stop(&w->timers, &c->wait_timer);
     nj_timer_stop(&w->timers, &c->expire_timer);
     nj_closed_ring_add(hub->closed, c);
-    nj_client_drop_subs(c);
+    nj_leaving_take(c);
     nj_client_forget_options(c);
     nj_client_set_user(c, NULL, NULL);
     nj_parser_fini(&c->parser);
     nj_tls_door_unref(&c->door);
     nj_dealloc(c->label);
-    nj_dealloc(c->subs.places);
-    nj_dealloc(c->subs.heads);
+    nj_sub_table_fini(&c->subs);
     (void) atomic_fetch_sub_explicit(&c->account->connections, 1, memory_order_relaxed);
     (void) atomic_fetch_sub_explicit(&hub->connections, 1, memory_order_relaxed);
     nj_dealloc(c);

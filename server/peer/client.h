@@ -19,6 +19,7 @@
 #include "io/conn.h"
 #include "peer/close_reason.h"
 #include "peer/hub.h"
+#include "peer/sub_table.h"
 #include "proto/parse.h"
 
 struct nj_account;
@@ -37,20 +38,6 @@ enum nj_client_phase {
     NJ_PHASE_SNIFF, /* first bytes decide between plain and TLS */
     NJ_PHASE_TLS,   /* handshake under way */
     NJ_PHASE_READY  /* operations */
-};
-
-struct nj_sub_place {
-    struct nj_sub *sub; /* NULL: free */
-    uint32_t gen;
-    uint32_t next; /* in the hash chain or the free list; index + 1 */
-};
-
-/* Subscriptions of one client by sid.  All zero: none, and no memory. */
-struct nj_sub_table {
-    struct nj_sub_place *places;
-    uint32_t *heads; /* hash chains; index + 1 */
-    uint32_t cap, used, count, free;
-    uint32_t mask;
 };
 
 struct nj_client {

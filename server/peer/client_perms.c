@@ -170,7 +170,7 @@ static void judge_subs(struct nj_client *c)
 {
     bool filter = false;
     for (uint32_t i = 0; c->perms != NULL && i < c->subs.used; i++) {
-        struct nj_sub *s = c->subs.places[i].sub;
+        struct nj_sub *s = nj_sub_table_at(&c->subs, i)->sub;
         if (s != NULL && may_keep(c, s)) {
             filter = filter || needs_filter(c->perms, nj_sub_subject(s), s->subject_len);
         } else if (s != NULL) {

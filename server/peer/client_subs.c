@@ -12,96 +12,12 @@
 
 #define NAME_MOST UINT16_MAX /* struct nj_sub keeps lengths in 16 bits */
 
-/* ---- the table: sid -> subscription --------------------------------------------------------- */
-
-static uint32_t hash_sid(const char *sid, size_t len)
-{
-    uint32_t h = UINT32_C(2166136261); /* FNV-1a: sids are short */
-    for (size_t i = 0; i < len; i++) {
-        h = (h ^ (uint8_t) sid[i]) * UINT32_C(16777619);
-    }
-    return h ^ (h >> 15);
-}
-
-static uint32_t find(const struct nj_sub_table *t, const char *sid, size_t len)
-{
-    if (t->heads == NULL) {
-        return UINT32_MAX;
-    }
-    for (uint32_t i = t->heads[hash_sid(sid, len) & t->mask]; i != 0; i = t->places[i - 1].next) {
-        const struct nj_sub *s = t->places[i - 1].sub;
-        if (s->sid_len == len && memcmp(nj_sub_sid(s), sid, len) == 0) {
-            return i - 1;
-        }
-    }
-    return UINT32_MAX;
-}
-
-static void link_place(struct nj_sub_table *t, uint32_t i)
-{
-    const struct nj_sub *s = t->places[i].sub;
-    uint32_t *head = &t->heads[hash_sid(nj_sub_sid(s), s->sid_len) & t->mask];
-    t->places[i].next = *head;
-    *head = i + 1;
-}
-
-static void grow(struct nj_sub_table *t)
-{
-    uint32_t cap = t->cap == 0 ? 4 : t->cap * 2;
-    t->places = nj_realloc(t->places, cap * sizeof(struct nj_sub_place));
-    nj_dealloc(t->heads);
-    t->heads = nj_calloc(cap, sizeof(uint32_t));
-    t->cap = cap;
-    t->mask = cap - 1;
-    for (uint32_t i = 0; i < t->used; i++) {
-        if (t->places[i].sub != NULL) { /* it grows only when no place is free */
-            link_place(t, i);
-        }
-    }
-}
-
-static void table_add(struct nj_sub_table *t, struct nj_sub *s)
-{
-    uint32_t i;
-    if (t->free != 0) {
-        i = t->free - 1;
-        t->free = t->places[i].next;
-    } else {
-        if (t->used == t->cap) {
-            grow(t);
-        }
-        i = t->used++;
-        t->places[i].gen = 1;
-    }
-    s->sub_idx = i;
-    s->sub_gen = t->places[i].gen;
-    t->places[i].sub = s;
-    t->count++;
-    link_place(t, i);
-}
-
-static void table_remove(struct nj_sub_table *t, uint32_t i)
-{
-    const struct nj_sub *s = t->places[i].sub;
-    uint32_t *at = &t->heads[hash_sid(nj_sub_sid(s), s->sid_len) & t->mask];
-    while (*at != i + 1) {
-        at = &t->places[*at - 1].next;
-    }
-    *at = t->places[i].next;
-    t->places[i].sub = NULL;
-    t->places[i].gen++;
-    t->places[i].next = t->free;
-    t->free = i + 1;
-    t->count--;
-}
-
 struct nj_sub *nj_client_sub_at(struct nj_client *c, uint32_t idx, uint32_t gen)
 {
-    const struct nj_sub_table *t = &c->subs;
-    if (idx >= t->used || t->places[idx].gen != gen) {
+    if (idx >= c->subs.used || nj_sub_table_at(&c->subs, idx)->gen != gen) {
         return NULL;
     }
-    return t->places[idx].sub;
+    return nj_sub_table_at(&c->subs, idx)->sub;
 }
 
 /* ---- leaving --------------------------------------------------------------------------------- */
@@ -111,7 +27,7 @@ void nj_client_remove_sub(struct nj_client *c, struct nj_sub *s)
     if (nj_log_on(NJ_LVL_TRC)) {
         nj_client_log(c, NJ_LVL_TRC, "<-> [DELSUB %s]", nj_sub_sid(s));
     }
-    table_remove(&c->subs, s->sub_idx);
+    nj_sub_table_remove(&c->subs, s->sub_idx);
     nj_index_remove(c->account->index, s);
     nj_sub_retire(s);
 }
@@ -145,8 +61,9 @@ void nj_client_drop_subs(struct nj_client *c)
     struct nj_sub_table *t = &c->subs;
     c->done_subs = NULL;
     for (uint32_t i = 0; i < t->used; i++) {
-        if (t->places[i].sub != NULL) {
-            nj_client_remove_sub(c, t->places[i].sub);
+        struct nj_sub *s = nj_sub_table_at(t, i)->sub;
+        if (s != NULL) {
+            nj_client_remove_sub(c, s);
         }
     }
     nj_client_hide_filter(c); /* after them: until then others may deliver to them */
@@ -200,7 +117,7 @@ static void add_sub(struct nj_client *c, const struct nj_event *ev)
     s->worker = c->conn.worker->id;
     s->slot = c->conn.slot;
     s->slot_gen = c->conn.gen;
-    table_add(&c->subs, s);
+    (void) nj_sub_table_add(&c->subs, s);
     nj_index_insert(c->account->index, s);
 }
 
@@ -209,7 +126,7 @@ void nj_client_subscribe(struct nj_client *c, const struct nj_event *ev)
     if (!may_subscribe(c, ev)) {
         return;
     }
-    if (find(&c->subs, ev->sid.ptr, ev->sid.len) == UINT32_MAX) {
+    if (nj_sub_table_find(&c->subs, ev->sid.ptr, ev->sid.len) == NJ_SUB_NONE) {
         if (ev->subject.len > NAME_MOST || ev->queue.len > NAME_MOST || ev->sid.len > NAME_MOST ||
             !nj_subject_valid_pattern(ev->subject.ptr, ev->subject.len)) {
             nj_client_send_err(c, "Invalid Subject");
@@ -252,9 +169,9 @@ static void limit_sub(struct nj_client *c, struct nj_sub *s, uint32_t max)
 
 void nj_client_unsubscribe(struct nj_client *c, const struct nj_event *ev)
 {
-    uint32_t i = find(&c->subs, ev->sid.ptr, ev->sid.len);
-    if (i != UINT32_MAX) {
-        struct nj_sub *s = c->subs.places[i].sub;
+    uint32_t i = nj_sub_table_find(&c->subs, ev->sid.ptr, ev->sid.len);
+    if (i != NJ_SUB_NONE) {
+        struct nj_sub *s = nj_sub_table_at(&c->subs, i)->sub;
         int64_t max = parse_max(ev->max);
         if (max > 0) {
             limit_sub(c, s, (uint32_t) max);

@@ -361,6 +361,9 @@ bool nj_delivery_to(void *user, struct nj_sub *sub, bool in_queue)
     struct nj_delivery *d = user;
     const struct nj_slot *s = nj_slot_at(d->w->set->at[sub->worker], sub->slot);
     const struct nj_filter *f = atomic_load_explicit(&s->shown, memory_order_acquire);
+    if (nj_slot_gen(s) != sub->slot_gen) {
+        return false; /* its client has gone */
+    }
     if (f != NULL && nj_filter_denies(f, d->w, sub, d->msg->subject)) {
         return false;
     }

@@ -8,6 +8,7 @@
 #include "broker/verdict_cache.h"
 #include "io/conn.h"
 #include "peer/client.h"
+#include "peer/leaving.h"
 #include "plugin/registry.h"
 
 #define CACHE_PLACES 8192
@@ -29,10 +30,16 @@ void nj_hub_worker_start(struct nj_worker *w, void *arg)
     nj_registry_thread_attach(hub->registry);
 }
 
+bool nj_hub_worker_later(struct nj_worker *w)
+{
+    return nj_leaving_some(w);
+}
+
 void nj_hub_worker_stop(struct nj_worker *w, void *arg)
 {
     struct nj_hub *hub = arg;
     struct nj_hub_worker *hw = &hub->per_worker[w->id];
+    nj_leaving_all(w);
     nj_serving_unref(&hw->serving);
     nj_match_cache_free(&hw->cache);
     nj_verdict_cache_free(&hw->verdicts);

@@ -21,6 +21,7 @@ struct nj_account;
 struct nj_bcrypt;
 struct nj_closed_ring;
 struct nj_client;
+struct nj_leaving;
 struct nj_match_cache;
 struct nj_ocsp_peers;
 struct nj_verdict_cache;
@@ -40,6 +41,7 @@ struct nj_hub_worker {
     struct nj_traffic traffic;
     struct nj_handshakes handshakes;
     struct nj_buf scratch; /* for lines that fit nowhere else */
+    struct nj_leaving *leaving;  /* subscriptions of clients that have gone */
     struct nj_client *with_done; /* clients with subscriptions that reached their maximum */
     /* Delivery of one message: which batches have a record of it open. */
     uint64_t msg_seq;
@@ -88,6 +90,7 @@ static inline struct nj_hub_worker *nj_hub_worker_of(const struct nj_worker *w)
 }
 
 void nj_hub_worker_start(struct nj_worker *w, void *hub);
+bool nj_hub_worker_later(struct nj_worker *w); /* what was put aside */
 void nj_hub_worker_stop(struct nj_worker *w, void *hub);
 
 /* Any thread: hand an accepted socket to a worker. */

@@ -26,7 +26,8 @@ static struct nj_hub hub;
 static struct nj_registry *hub_registry;
 
 static const struct nj_worker_ops hub_ops = { .start = nj_hub_worker_start,
-                                              .stop = nj_hub_worker_stop };
+                                              .stop = nj_hub_worker_stop,
+                                              .later = nj_hub_worker_later };
 
 static inline void hub_start(void)
 {

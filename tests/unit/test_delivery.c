@@ -25,6 +25,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "broker/index.h"
 #include "broker/match_cache.h"
 #include "broker/route.h"
 #include "hub.h"
@@ -670,6 +671,88 @@ START_TEST(a_request_under_way_to_the_last_member_is_answered_503)
 }
 END_TEST
 
+/* ---- who leaves with many subscriptions ---------------------------------------------------------------------------- */
+
+enum { BURDEN = 30000 };
+
+static uint64_t subscriptions(void)
+{
+    return nj_index_count(hub.global->index);
+}
+
+/* On worker 1, with BURDEN subscriptions, on one subject or on one each. */
+static struct peer enter_burdened(bool each_its_own)
+{
+    struct peer p = enter(1);
+    for (int i = 0; i < BURDEN; i++) {
+        if (each_its_own) {
+            say(&p, "SUB a.%d %d\r\n", i, i);
+        } else {
+            say(&p, "SUB a %d\r\n", i);
+        }
+    }
+    flush(&p);
+    ck_assert_uint_eq(subscriptions(), BURDEN);
+    return p;
+}
+
+static void wait_until_it_goes(uint64_t others)
+{
+    int64_t until = nj_mono_us() + INT64_C(20000000);
+    while (subscriptions() == BURDEN + others) {
+        ck_assert_int_lt(nj_mono_us(), until);
+        (void) sched_yield();
+    }
+}
+
+/* PONGs that came while some of them, but not all, were out. */
+static unsigned served_beside(struct peer *other)
+{
+    unsigned served = 0;
+    struct peer p = enter_burdened(true);
+    leave(&p);
+    wait_until_it_goes(0);
+    while (subscriptions() > 0) {
+        flush(other);
+        served += subscriptions() > 0;
+    }
+    return served;
+}
+
+START_TEST(others_go_on_while_many_subscriptions_leave)
+{
+    start_seeded(_i);
+    struct peer other = enter(1);
+    unsigned served = 0;
+
+    for (int tries = 0; tries < 10 && served == 0; tries++) { /* this thread may be put aside */
+        served = served_beside(&other);
+    }
+
+    ck_assert_uint_gt(served, 0);
+    leave(&other);
+    stop();
+}
+END_TEST
+
+START_TEST(nobody_counts_on_subscriptions_that_are_about_to_leave)
+{
+    start_seeded(_i);
+    struct peer p = enter_burdened(false);
+    struct peer pub = enter(_i % 2);
+    say(&pub, "SUB r 9\r\n");
+    flush(&pub);
+    leave(&p);
+    wait_until_it_goes(1);
+
+    say(&pub, "PUB a r 1\r\nx\r\n");
+
+    ck_assert_int_eq(hear(&pub).what, '5');
+    leave(&pub);
+    stop();
+}
+END_TEST
+
 /* ---- P7, P8 ------------------------------------------------------------------------------------------------------- */
 
 static void run_floods(const char *subject, const char *const *replies, struct flood *f)
@@ -805,6 +888,8 @@ int main(void)
     tcase_add_loop_test(tc, a_request_under_way_to_the_last_member_is_answered_503, 0, SEEDS);
     tcase_add_loop_test(tc, no_message_is_lost_while_members_come_and_go, 0, SEEDS);
     tcase_add_loop_test(tc, every_request_reaches_a_member_or_is_answered_503, 0, SEEDS);
+    tcase_add_loop_test(tc, others_go_on_while_many_subscriptions_leave, 0, SEEDS);
+    tcase_add_loop_test(tc, nobody_counts_on_subscriptions_that_are_about_to_leave, 0, SEEDS);
     tcase_add_loop_test(tc, a_maximum_is_exact_with_publishers_on_all_workers, 0, SEEDS);
     tcase_add_loop_test(tc, exhausted_members_leave_the_rest_to_503, 0, SEEDS);
     tcase_add_loop_test(tc, members_share_whatever_worker_they_are_on, 0, SEEDS);
