@@ -19,6 +19,7 @@
 
 #define ACCEPT_US 40 /* of one turn; another one is accepted while less is spent */
 #define BACKLOG 4096
+#define PAUSE_US 100000 /* without a descriptor to accept with */
 
 struct nj_listener {
     struct nj_source source; /* first */
@@ -26,21 +27,31 @@ struct nj_listener {
     nj_accepted_fn fn;
     void *user;
     int fd;
-    int spare_fd; /* given up for a moment when descriptors run out */
+    int spare_fd; /* given up for a moment when descriptors run out; -1: somebody else got it */
+    struct nj_timer pause;
     int port;
     unsigned next; /* whose turn it is */
 };
 
 /* ---- opening ------------------------------------------------------------------------------------ */
 
-static int fail(struct nj_error *err, const char *host, int port, const char *what)
+static int fail(struct nj_error *err, const char *host, int port)
 {
     char text[128];
     char address[300];
     bool v6 = strchr(host, ':') != NULL;
+    int why = errno;
     (void) snprintf(address, sizeof(address), v6 ? "[%s]:%d" : "%s:%d", host, port < 0 ? 0 : port);
-    return nj_error_set(err, NJ_E_IO, "listen tcp %s: %s%s%s", address, what,
-                        what[0] != '\0' ? ": " : "", nj_errno_text(errno, text, sizeof(text)));
+    return nj_error_set(err, NJ_E_IO, "listen tcp %s: %s: %s", address,
+                        why == EMFILE || why == ENFILE ? "socket" : "bind",
+                        nj_errno_text(why, text, sizeof(text)));
+}
+
+static int fail_lookup(struct nj_error *err, const char *host, int why)
+{
+    bool unknown = why == EAI_NONAME || why == EAI_NODATA;
+    return nj_error_set(err, NJ_E_IO, "listen tcp: lookup %s: %s", host,
+                        unknown ? "no such host" : gai_strerror(why));
 }
 
 static int open_socket(const struct addrinfo *ai, bool dual)
@@ -81,8 +92,19 @@ static int bound_port(int fd)
                : ntohs(((struct sockaddr_in *) (void *) &sa)->sin_port);
 }
 
-/* The first address of `host` that can be bound. */
-static int bind_host(const char *host, int port, bool dual)
+/* The first address of this family that can be bound; `fd` when there was one before. */
+static int bind_family(const struct addrinfo *list, int family, bool dual, int fd)
+{
+    for (const struct addrinfo *ai = list; ai != NULL && fd < 0; ai = ai->ai_next) {
+        if (ai->ai_family == family) {
+            fd = open_socket(ai, dual);
+        }
+    }
+    return fd;
+}
+
+/* errno says why not; *lookup_out is not 0 when the name is to blame. */
+static int bind_host(const char *host, int port, bool dual, int *lookup_out)
 {
     struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
                               .ai_family = dual ? AF_INET6 : AF_UNSPEC,
@@ -90,36 +112,58 @@ static int bind_host(const char *host, int port, bool dual)
     struct addrinfo *list = NULL;
     char service[16];
     (void) snprintf(service, sizeof(service), "%d", port < 0 ? 0 : port);
-    if (getaddrinfo(dual ? "::" : host, service, &hints, &list) != 0) {
+    *lookup_out = getaddrinfo(dual ? "::" : host, service, &hints, &list);
+    if (*lookup_out != 0) {
         errno = EADDRNOTAVAIL;
         return -1;
     }
-    int fd = -1;
-    for (const struct addrinfo *ai = list; ai != NULL && fd < 0; ai = ai->ai_next) {
-        fd = open_socket(ai, dual);
-    }
+    int fd = bind_family(list, AF_INET, dual, -1);
+    fd = bind_family(list, AF_INET6, dual, fd);
     int e = errno;
     freeaddrinfo(list);
     errno = e;
     return fd;
 }
 
-int nj_listener_open(const char *host, int port, struct nj_listener **l_out, struct nj_error *err)
+int nj_listen_socket(const char *host, int port, int *fd_out, int *port_out, struct nj_error *err)
 {
-    if (port > 65535) {
+    int lookup = 0;
+    if (port > 65535 || port < -1) {
         return nj_error_set(err, NJ_E_INVALID, "listen tcp: address %d: invalid port", port);
     }
-    int fd = bind_host(host, port, is_wildcard(host));
+    int fd = bind_host(host, port, is_wildcard(host), &lookup);
     if (fd < 0 && is_wildcard(host) && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
-        fd = bind_host("0.0.0.0", port, false); /* a kernel without IPv6 */
+        fd = bind_host("0.0.0.0", port, false, &lookup); /* a kernel without IPv6 */
     }
     if (fd < 0) {
-        return fail(err, host, port, "bind");
+        return lookup != 0 ? fail_lookup(err, host, lookup) : fail(err, host, port);
+    }
+    *fd_out = fd;
+    *port_out = bound_port(fd);
+    return NJ_OK;
+}
+
+static void end_pause(struct nj_timer *t, void *arg)
+{
+    struct nj_listener *l = arg;
+    (void) t;
+    nj_worker_rewatch(l->w, l->fd, &l->source, EPOLLIN);
+}
+
+int nj_listener_open(const char *host, int port, struct nj_listener **l_out, struct nj_error *err)
+{
+    int fd = -1;
+    int bound = 0;
+    int rc = nj_listen_socket(host, port, &fd, &bound, err);
+    if (rc != NJ_OK) {
+        return rc;
     }
     struct nj_listener *l = nj_zalloc(sizeof(*l));
     l->fd = fd;
     l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    l->port = bound_port(fd);
+    l->port = bound;
+    l->pause.fn = end_pause;
+    l->pause.arg = l;
     *l_out = l;
     return NJ_OK;
 }
@@ -138,7 +182,11 @@ static void tune(int fd)
     (void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 }
 
-/* No descriptor is left: accept with the spare one and close, so that the peer learns of it. */
+/*
+ * No descriptor is left: accept with the spare one and close, so that the peer learns of it.  The
+ * spare one may be gone: another thread was faster than our accept.  What waits then keeps the
+ * socket readable, so we look away until there may be a descriptor again.
+ */
 static void refuse_one(struct nj_listener *l)
 {
     nj_log_once_per_second(NJ_LVL_ERR, "Client accept: too many open files; a new client was refused");
@@ -146,10 +194,15 @@ static void refuse_one(struct nj_listener *l)
         (void) close(l->spare_fd);
     }
     int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+    bool stuck = fd < 0 && (errno == EMFILE || errno == ENFILE);
     if (fd >= 0) {
         (void) close(fd);
     }
     l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (stuck) {
+        nj_worker_rewatch(l->w, l->fd, &l->source, 0);
+        nj_timer_start(&l->w->timers, &l->pause, nj_mono_us() + PAUSE_US);
+    }
 }
 
 static void accept_some(struct nj_worker *w, struct nj_source *src, uint32_t events)
@@ -194,6 +247,7 @@ void nj_listener_stop(struct nj_listener *l)
 {
     if (l->fd >= 0) {
         if (l->w != NULL) {
+            nj_timer_stop(&l->w->timers, &l->pause);
             nj_worker_unwatch(l->w, l->fd);
         }
         (void) close(l->fd);

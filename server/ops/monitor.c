@@ -1,18 +1,25 @@
 #include "ops/monitor.h"
 
 #include <assert.h>
-#include <netdb.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/quote.h"
+#include "io/listener.h"
 #include "ops/monitor_priv.h"
 #include "tls/block.h"
 
-enum { BACKLOG = 128 };
+enum {
+    ACCEPTS_A_TURN = 16,
+    PAUSE_MS = 100 /* without a descriptor to accept with */
+};
 
 static char *copy_or_empty(const char *s)
 {
@@ -73,7 +80,7 @@ static void free_monitor(struct nj_monitor *mon)
 
 void nj_mon_finish_close(struct nj_monitor *mon)
 {
-    if (!mon->closing || !mon->listener_gone || mon->clients_n > 0 || mon->asked_n > 0) {
+    if (!mon->closing || mon->listener_handles > 0 || mon->clients_n > 0 || mon->asked_n > 0) {
         return;
     }
     void (*closed)(void *) = mon->closed;
@@ -87,104 +94,86 @@ void nj_mon_finish_close(struct nj_monitor *mon)
 static void on_listener_closed(uv_handle_t *handle)
 {
     struct nj_monitor *mon = handle->data;
-    mon->listener_gone = true;
+    mon->listener_handles--;
     nj_mon_finish_close(mon);
-}
-
-static void on_connection(uv_stream_t *listener, int status)
-{
-    struct nj_monitor *mon = listener->data;
-    if (status < 0) {
-        nj_log_error("monitoring: accept failed: %s", uv_strerror(status));
-        return;
-    }
-    if (!mon->closing) {
-        nj_mon_client_accept(mon);
-    }
 }
 
 /* ---- listening ------------------------------------------------------------------------------- */
 
-/* In the words that Go's net package has for these. */
-static const char *reason_text(int rc)
+static void on_connection(uv_poll_t *listener, int status, int events);
+
+static void end_pause(uv_timer_t *timer)
 {
-    switch (rc) {
-    case UV_EADDRINUSE:
-        return "bind: address already in use";
-    case UV_EADDRNOTAVAIL:
-        return "bind: cannot assign requested address";
-    case UV_EACCES:
-        return "bind: permission denied";
-    default:
-        return uv_strerror(rc);
-    }
+    struct nj_monitor *mon = timer->data;
+    (void) uv_poll_start(&mon->listener, UV_READABLE, on_connection);
 }
 
-/* Bind to a literal address of either family.  UV_EINVAL: it is none. */
-static int bind_literal(struct nj_monitor *mon, const char *host, int port)
+/*
+ * Nobody can be accepted now, and who waits keeps the socket readable: look away for a moment.
+ * Nothing is said to them, since a probe would rather wait than hear that we are gone.
+ */
+static void begin_pause(struct nj_monitor *mon, int why)
 {
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    if (uv_ip4_addr(host, port, &v4) == 0) {
-        return uv_tcp_bind(&mon->listener, (const struct sockaddr *) &v4, 0);
-    }
-    if (uv_ip6_addr(host, port, &v6) == 0) {
-        return uv_tcp_bind(&mon->listener, (const struct sockaddr *) &v6, 0);
-    }
-    return UV_EINVAL;
+    char words[96];
+    nj_log_once_per_second(NJ_LVL_ERR, "monitoring: accept failed: %s",
+                           nj_errno_text(why, words, sizeof(words)));
+    (void) uv_poll_stop(&mon->listener);
+    (void) uv_timer_start(&mon->pause, end_pause, PAUSE_MS, 0);
 }
 
-static int bind_name(struct nj_monitor *mon, const char *host, int port)
+/* libuv would accept by itself, but without a descriptor it does not let go of the thread. */
+static void on_connection(uv_poll_t *listener, int status, int events)
 {
-    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-    struct addrinfo *list = NULL;
-    char service[16];
-    (void) snprintf(service, sizeof(service), "%d", port);
-    if (getaddrinfo(host, service, &hints, &list) != 0) {
-        return UV_EAI_NONAME;
-    }
-    /* As the reference: a name with both families is listened on with IPv4. */
-    const struct addrinfo *chosen = list;
-    for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
-        if (a->ai_family == AF_INET) {
-            chosen = a;
-            break;
+    struct nj_monitor *mon = listener->data;
+    (void) status;
+    (void) events;
+    for (int i = 0; i < ACCEPTS_A_TURN && !mon->closing; i++) {
+        int fd = accept4(mon->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            nj_mon_client_accept(mon, fd);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            begin_pause(mon, errno);
+            return;
         }
     }
-    int rc = uv_tcp_bind(&mon->listener, chosen->ai_addr, 0);
-    freeaddrinfo(list);
-    return rc;
 }
 
-static int bind_any(struct nj_monitor *mon, int port)
+static int start_listening(struct nj_monitor *mon, struct nj_error *err)
 {
-    int rc = bind_literal(mon, "::", port);
-    /* A machine without IPv6 */
-    return rc == UV_EAFNOSUPPORT || rc == UV_EADDRNOTAVAIL ? bind_literal(mon, "0.0.0.0", port)
-                                                           : rc;
-}
-
-static int start_listening(struct nj_monitor *mon)
-{
-    const char *host = mon->host;
-    int port = mon->config.port > 0 ? mon->config.port : 0;
-    bool any = host[0] == '\0' || strcmp(host, "0.0.0.0") == 0;
-    int rc = any ? bind_any(mon, port) : bind_literal(mon, host, port);
-    if (rc == UV_EINVAL) {
-        rc = bind_name(mon, host, port);
+    int rc = nj_listen_socket(mon->host, mon->config.port, &mon->listen_fd, &mon->port, err);
+    if (rc != NJ_OK) {
+        nj_error_prefix(err, "can't listen to the monitor port");
+        return rc;
     }
-    return rc < 0 ? rc : uv_listen((uv_stream_t *) &mon->listener, BACKLOG, on_connection);
+    (void) uv_timer_init(mon->loop, &mon->pause); /* fills in the struct and does not fail */
+    mon->pause.data = mon;
+    rc = uv_poll_init(mon->loop, &mon->listener, mon->listen_fd);
+    if (rc == 0) {
+        mon->listener.data = mon;
+        mon->listener_handles = 2;
+        rc = uv_poll_start(&mon->listener, UV_READABLE, on_connection);
+    } else {
+        mon->listener_handles = 1;
+    }
+    return rc == 0 ? NJ_OK
+                   : nj_error_set(err, NJ_E_IO, "can't listen to the monitor port: %s",
+                                  uv_strerror(rc));
 }
 
-static int read_port(const struct nj_monitor *mon)
+static void stop_listening(struct nj_monitor *mon)
 {
-    struct sockaddr_storage ss = { 0 };
-    int len = (int) sizeof(ss);
-    if (uv_tcp_getsockname(&mon->listener, (struct sockaddr *) &ss, &len) != 0) {
-        return 0;
+    if (mon->listener_handles > 1) {
+        uv_close((uv_handle_t *) &mon->listener, on_listener_closed);
     }
-    return ss.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *) &ss)->sin6_port)
-                                    : ntohs(((struct sockaddr_in *) &ss)->sin_port);
+    if (mon->listener_handles > 0) {
+        uv_close((uv_handle_t *) &mon->pause, on_listener_closed);
+    }
+    if (mon->listen_fd >= 0) {
+        (void) close(mon->listen_fd);
+        mon->listen_fd = -1;
+    }
 }
 
 /* "host:port", IPv6 in brackets. */
@@ -218,6 +207,7 @@ int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
     mon->loop = loop;
     mon->source = source;
     mon->user = user;
+    mon->listen_fd = -1;
     copy_config(mon, config);
     ignore_sigpipe();
     for (size_t i = 0; i < NJ_ENDPOINT_COUNT; i++) {
@@ -225,20 +215,11 @@ int nj_monitor_open(uv_loop_t *loop, const struct nj_monitor_config *config,
     }
     nj_procstat_init(&mon->proc);
     nj_procstat_update(&mon->proc, nj_mono_ns());
-    int rc = uv_tcp_init(loop, &mon->listener);
-    mon->listener.data = mon;
-    mon->listener_gone = rc < 0;
-    rc = rc < 0 ? rc : start_listening(mon);
-    if (rc < 0) {
-        (void) snprintf(
-            err->text, sizeof(err->text), "can't listen to the monitor port: listen tcp %s: %s",
-            address_text(mon, config->port > 0 ? config->port : 0, address, sizeof(address)),
-            reason_text(rc));
-        err->code = NJ_E_IO;
+    int rc = start_listening(mon, err);
+    if (rc != NJ_OK) {
         nj_monitor_close(&mon, NULL, NULL);
-        return NJ_E_IO;
+        return rc;
     }
-    mon->port = read_port(mon);
     nj_log_info("Starting %s monitor on %s", mon->config.tls != NULL ? "https" : "http",
                 address_text(mon, mon->port, address, sizeof(address)));
     *mon_out = mon;
@@ -271,9 +252,6 @@ void nj_monitor_close(struct nj_monitor **mp, void (*closed)(void *arg), void *a
     for (struct nj_mon_client *c = mon->clients; c != NULL; c = c->next) {
         nj_mon_client_close(c);
     }
-    if (!mon->listener_gone) {
-        uv_close((uv_handle_t *) &mon->listener, on_listener_closed);
-    } else {
-        nj_mon_finish_close(mon);
-    }
+    stop_listening(mon);
+    nj_mon_finish_close(mon);
 }

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -527,11 +528,15 @@ static struct nj_mon_client *new_client(struct nj_monitor *mon)
     return c;
 }
 
-void nj_mon_client_accept(struct nj_monitor *mon)
+void nj_mon_client_accept(struct nj_monitor *mon, int fd)
 {
-    bool full = mon->clients_n >= mon->config.max_connections && !make_room(mon);
+    if (mon->clients_n >= mon->config.max_connections && !make_room(mon)) {
+        (void) close(fd);
+        return;
+    }
     struct nj_mon_client *c = new_client(mon);
-    if (uv_accept((uv_stream_t *) &mon->listener, (uv_stream_t *) &c->tcp) < 0 || full) {
+    if (uv_tcp_open(&c->tcp, fd) < 0) {
+        (void) close(fd);
         nj_mon_client_close(c);
         return;
     }

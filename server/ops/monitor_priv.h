@@ -19,8 +19,10 @@ enum nj_endpoint {
 
 struct nj_monitor {
     uv_loop_t *loop;
-    uv_tcp_t listener;
-    bool listener_gone;
+    int listen_fd;        /* -1: none */
+    uv_poll_t listener;   /* with listen_fd */
+    uv_timer_t pause;     /* with listen_fd: no descriptor was left, look again later */
+    unsigned listener_handles; /* of these two, still to be closed */
     int port;
     struct nj_monitor_config config; /* defaults filled in; no strings; tls is a reference */
     char *host, *base_path, *server_id, *version;
@@ -71,8 +73,8 @@ struct nj_mon_client {
     bool closing;
 };
 
-/* Accept what waits on the listener. */
-void nj_mon_client_accept(struct nj_monitor *mon);
+/* Serve who was accepted; takes the descriptor over. */
+void nj_mon_client_accept(struct nj_monitor *mon, int fd);
 void nj_mon_client_close(struct nj_mon_client *c);
 /* Go on after an answer was queued from outside nj_mon_serve(). */
 void nj_mon_client_resume(struct nj_mon_client *c);

@@ -411,8 +411,10 @@ static int open_clients(struct server *s)
     struct nj_error why = NJ_ERROR_INIT;
     const struct nj_options *o = s->o;
     if (nj_listener_open(o->host, o->port, &s->listener, &err) != NJ_OK) {
-        (void) nj_error_set(&why, NJ_E_IO, "Error listening on port: %s:%d, \"%s\"", o->host,
-                            o->port < 0 ? 0 : o->port, err.text);
+        bool v6 = strchr(o->host, ':') != NULL;
+        (void) nj_error_set(&why, NJ_E_IO, "Error listening on port: %s%s%s:%d, \"%s\"",
+                            v6 ? "[" : "", o->host, v6 ? "]" : "", o->port == -1 ? 0 : o->port,
+                            err.text);
         return fatal("", &why);
     }
     s->hub.port = nj_listener_port(s->listener);

@@ -38,6 +38,14 @@ void nj_logv(enum nj_log_level level, const char *fmt, va_list ap)
     (void) vsnprintf(last_log, sizeof(last_log), fmt, ap);
 }
 
+void nj_log_once_per_second(enum nj_log_level level, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    nj_logv(level, fmt, ap);
+    va_end(ap);
+}
+
 bool nj_log_on(enum nj_log_level level)
 {
     (void) level;

@@ -1,0 +1,110 @@
+"""What an operator meets on bad days: no descriptors, wrong ports, names that nobody knows."""
+import resource
+import signal
+import socket
+
+import pytest
+
+import wire
+
+quick = pytest.mark.quick
+
+
+def without_descriptors(s):
+    """Not one more descriptor for a server that runs."""
+    hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (3, hard))
+    return lambda: resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def cpu_ticks(s):
+    with open("/proc/%d/stat" % s.pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@quick
+@pytest.mark.parametrize("port", ["port", "http_port"])
+def test_without_descriptors_the_server_waits_and_ends_when_told(server, port):
+    s = server(monitor=True)
+    restore = without_descriptors(s)
+
+    with socket.create_connection(("127.0.0.1", getattr(s, port))):
+        s.wait_log("too many open files")
+        with socket.create_connection(("127.0.0.1", getattr(s, port))):
+            s.signal(signal.SIGTERM)
+            assert s.ended() == 0
+    assert s.log_size() < 100000
+    del restore
+
+
+def test_without_descriptors_nobody_spins(server):
+    s = server(monitor=True)
+    without_descriptors(s)
+
+    with socket.create_connection(("127.0.0.1", s.port)), \
+            socket.create_connection(("127.0.0.1", s.port)), \
+            socket.create_connection(("127.0.0.1", s.http_port)):
+        s.wait_log("too many open files")
+        before = cpu_ticks(s)
+        with pytest.raises(AssertionError):  # the time passes, in which nothing may happen
+            s.wait_log("there is no such line", timeout=1)
+        assert cpu_ticks(s) - before < 30 * wire.PATIENCE
+    s.signal(signal.SIGTERM)
+    assert s.ended() == 0
+
+
+@quick
+def test_with_descriptors_again_who_waited_is_served(server):
+    s = server(monitor=True)
+    restore = without_descriptors(s)
+
+    with socket.create_connection(("127.0.0.1", s.http_port)) as waiting:
+        waiting.settimeout(wire.DEADLINE)
+        waiting.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        s.wait_log("monitoring: .*too many open files")
+        restore()
+        assert waiting.recv(4096).startswith(b"HTTP/1.0 200 OK")
+    s.serves()
+
+
+@quick
+@pytest.mark.parametrize("port", ["65536", "99999", "-5"])
+def test_a_monitoring_port_that_is_none_is_refused(run, port):
+    p = run(["-a", "127.0.0.1", "-p", "-1", "-m", port])
+
+    assert p.returncode == 1
+    assert ("[FTL] Can't start monitoring: can't listen to the monitor port: listen tcp: address %s: "
+            "invalid port" % port) in p.stderr
+
+
+@quick
+def test_a_negative_port_is_refused(run):
+    p = run(["-a", "127.0.0.1", "-p", "-5"])
+
+    assert p.returncode == 1
+    assert '[FTL] Error listening on port: 127.0.0.1:-5, "listen tcp: address -5: invalid port"' in p.stderr
+
+
+@quick
+def test_a_host_that_nobody_knows_is_called_so(run):
+    p = run(["-a", "no-such-host.invalid", "-p", "-1"])
+
+    assert p.returncode == 1
+    assert '[FTL] Error listening on port: no-such-host.invalid:0, "listen tcp: lookup ' in p.stderr
+
+
+@quick
+def test_an_ipv6_address_stands_in_brackets(run):
+    with socket.socket(socket.AF_INET6) as taken:
+        try:
+            taken.bind(("::1", 0))
+        except OSError:
+            pytest.skip("needs IPv6")
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        p = run(["-a", "::1", "-p", port])
+
+    assert p.returncode == 1
+    assert '[FTL] Error listening on port: [::1]:%d, "listen tcp [::1]:%d: bind: ' % (port, port) in p.stderr
