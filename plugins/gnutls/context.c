@@ -157,7 +157,8 @@ static int load_trust(struct nj_tls_ctx *ctx, const struct nj_tls_settings *set,
         return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_BAD_CERT,
                                   "failed to parse root ca certificate");
     }
-    if (set->anchors_n == 0 && set->system_trust != 0) {
+    ctx->system_trust = set->anchors_n == 0 && set->system_trust != 0;
+    if (ctx->system_trust) {
         int rc = gnutls_certificate_set_x509_system_trust(ctx->cred);
         if (rc < 0) {
             /* No store: every chain will lack an authority, which is what a peer is told. */

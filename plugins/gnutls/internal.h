@@ -85,6 +85,7 @@ struct nj_tls_ctx {
     uint32_t role;
     uint32_t verify;
     bool insecure;
+    bool system_trust;
     uint16_t *suites;
     size_t suites_n;
     uint16_t *groups;

@@ -196,6 +196,10 @@ static int session_accept(struct nj_tls_ctx *ctx, void *user, struct nj_tls_sess
     int lib = session_setup(s, GNUTLS_SERVER | (tickets ? 0U : (unsigned) GNUTLS_NO_TICKETS));
     if (lib >= 0) {
         gnutls_certificate_server_set_request(s->tls, requests[ctx->verify]);
+        if (ctx->system_trust) {
+            /* Hundreds of names would be sent, and clients leave theirs out when it is not among them. */
+            gnutls_certificate_send_x509_rdn_sequence(s->tls, 1);
+        }
         gnutls_handshake_set_post_client_hello_function(s->tls, after_client_hello);
     }
     return session_done(s, lib, sess_out, err);

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
+#include "tls/cert_notes.h"
 #include "tls/contexts.h"
 #include "tls/fips.h"
 #include "tls/material.h"
@@ -171,6 +172,9 @@ static int build(struct build *b)
     rc = nj_tls_offer_make(b->args, &b->setup->offer, b->err);
     if (rc < 0) {
         return rc;
+    }
+    if (b->args->note != NULL && (b->args->role & NJ_TLS_ROLE_ACCEPT) != 0) {
+        nj_tls_cert_notes(&b->material, b->args->now_s(), b->args->note);
     }
     nj_tls_print(b->args->provider, b->args->provider_name, &b->setup->offer, b->setup->verify,
                  &b->material, b->setup->print);

@@ -360,6 +360,46 @@ START_TEST(what_the_provider_says_about_a_pair_gets_its_context)
 }
 END_TEST
 
+START_TEST(what_clients_will_not_like_about_a_certificate_is_said)
+{
+    static const char *const cases[][2] = {
+        { "leaf-expired.pem", "the certificate expired at 20" },
+        { "leaf-not-yet.pem", "the certificate is not valid before 20" },
+        { "leaf-cn-only.pem", "the certificate names no server: " },
+        { "leaf-eku-client.pem", "the certificate is not for servers: " },
+        { "root.pem", "this is the certificate of an authority, not of a server: " },
+        { "anchors-two.pem", "the second certificate did not issue the first: " },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[768];
+        nj_buf_clear(&notes);
+        with_pair(cases[i][0], "leaf-p256.key");
+        (void) snprintf(text, sizeof(text), "[3] %s: %s", block.cert_file, cases[i][1]);
+
+        make_well();
+
+        ck_assert_msg(strstr(notes.ptr, text) != NULL, "%s: %s", text, notes.ptr);
+    }
+}
+END_TEST
+
+START_TEST(nothing_is_said_about_a_good_certificate)
+{
+    static const char *const good[] = { "leaf-dns.pem",     "leaf-ip.pem",  "leaf-eku-any.pem",
+                                        "leaf-eku-none.pem", "chain-inter.pem" };
+    for (size_t i = 0; i < COUNT(good); i++) {
+        with_pair(good[i], "leaf-p256.key");
+        make_well();
+        ck_assert_msg(strstr(notes.ptr, "[3]") == NULL, "%s", notes.ptr);
+    }
+
+    role = NJ_TLS_ROLE_DIAL; /* whoever dials shows another kind of certificate */
+    with_pair("leaf-eku-client.pem", "leaf-p256.key");
+    make_well();
+    ck_assert_msg(strstr(notes.ptr, "[3]") == NULL, "%s", notes.ptr);
+}
+END_TEST
+
 /* ---- several pairs --------------------------------------------------------------------------- */
 
 static struct nj_cert_files listed_pairs[3];
@@ -965,6 +1005,8 @@ int main(void)
     tcase_add_test(tc, a_bad_pair_is_refused_in_the_words_of_the_reference);
     tcase_add_test(tc, missing_files_are_refused_in_the_words_of_the_reference);
     tcase_add_test(tc, what_the_provider_says_about_a_pair_gets_its_context);
+    tcase_add_test(tc, what_clients_will_not_like_about_a_certificate_is_said);
+    tcase_add_test(tc, nothing_is_said_about_a_good_certificate);
     tcase_add_test(tc, each_pair_of_certs_gets_a_context);
     tcase_add_test(tc, a_bad_pair_of_certs_is_named_by_its_place);
     tcase_add_test(tc, anchors_come_from_the_ca_file_alone);
