@@ -561,5 +561,6 @@ void nj_wolf_ctx_unref(struct nj_tls_ctx *ctx)
     nj_wolf_host->dealloc(ctx->anchors);
     nj_wolf_host->dealloc(ctx->alpn);
     nj_wolf_host->dealloc(ctx->staple);
+    nj_wolf_host->wipe(ctx->ticket, sizeof(ctx->ticket));
     nj_wolf_host->dealloc(ctx);
 }

@@ -17,10 +17,14 @@
 
 /* ---- slices of a certificate ---------------------------------------------------------------- */
 
+#define TAG_BOOLEAN 0x01
 #define TAG_INTEGER 0x02
 #define TAG_BITS 0x03
+#define TAG_OCTETS 0x04
+#define TAG_OID 0x06
 #define TAG_SEQUENCE 0x30
 #define TAG_VERSION 0xa0
+#define TAG_EXTENSIONS 0xa3
 
 /* Take one TLV with `tag` off the front of `from`. */
 static bool take(struct nj_span *from, uint8_t tag, struct nj_span *whole, struct nj_span *body)
@@ -73,7 +77,58 @@ bool nj_wolf_cert_slice(struct nj_span der, struct nj_wolf_cert *out)
     }
     out->key.ptr += 1;
     out->key.len -= 1;
+    out->tail = tbs;
     return true;
+}
+
+/* The value of the extension 2.5.29.`number`. */
+static bool find_extension(const struct nj_wolf_cert *cert, uint8_t number, struct nj_span *value)
+{
+    struct nj_span rest = cert->tail;
+    struct nj_span w;
+    struct nj_span body;
+    struct nj_span list;
+    struct nj_span ext;
+    struct nj_span oid;
+
+    while (rest.len > 0 && rest.ptr[0] != TAG_EXTENSIONS) { /* unique identifiers */
+        if (!take(&rest, rest.ptr[0], &w, &body)) {
+            return false;
+        }
+    }
+    if (!take(&rest, TAG_EXTENSIONS, &w, &body) || !take(&body, TAG_SEQUENCE, &w, &list)) {
+        return false;
+    }
+    while (take(&list, TAG_SEQUENCE, &w, &ext) && take(&ext, TAG_OID, &w, &oid)) {
+        (void) take(&ext, TAG_BOOLEAN, &w, &body);
+        if (oid.len == 3 && oid.ptr[0] == 0x55 && oid.ptr[1] == 0x1d && oid.ptr[2] == number) {
+            return take(&ext, TAG_OCTETS, &w, value);
+        }
+    }
+    return false;
+}
+
+#define EXT_KEY_USAGE 15
+#define EXT_BASIC_CONSTRAINTS 19
+#define USAGE_CERT_SIGN 0x04 /* in the first byte of the bits */
+
+/* RFC 5280 6.1.4 (k) and (n): what a certificate below an anchor must say to issue others. */
+static bool may_issue(struct nj_span der)
+{
+    struct nj_wolf_cert cert;
+    struct nj_span value;
+    struct nj_span w;
+    struct nj_span body;
+    struct nj_span flag;
+
+    if (!nj_wolf_cert_slice(der, &cert) || !find_extension(&cert, EXT_BASIC_CONSTRAINTS, &value) ||
+        !take(&value, TAG_SEQUENCE, &w, &body) || !take(&body, TAG_BOOLEAN, &w, &flag) ||
+        flag.len != 1 || flag.ptr[0] == 0) {
+        return false;
+    }
+    return !find_extension(&cert, EXT_KEY_USAGE, &value) ||
+           (take(&value, TAG_BITS, &w, &body) && body.len >= 2 &&
+            (body.ptr[1] & USAGE_CERT_SIGN) != 0);
 }
 
 bool nj_wolf_span_equal(struct nj_span a, struct nj_span b)
@@ -256,14 +311,15 @@ int nj_wolf_on_verify(int ok, WOLFSSL_X509_STORE_CTX *store)
     if (s == NULL || s->ctx->hook == NULL) {
         return 0;
     }
+    bool lenient = s->dialling && s->ctx->insecure;
     if (s->judged) {
-        return s->accepted ? 1 : 0;
+        /* Once accepted, what fails afterwards stays a failure. */
+        return s->accepted && (ok == 1 || lenient) ? 1 : 0;
     }
     if (store->totalCerts == 0) {
         /* A client without a certificate: whether it needs one is the library's to say. */
         return ok == 1 && !s->dialling ? 1 : 0;
     }
-    bool lenient = s->dialling && s->ctx->insecure;
     if (store->error_depth > 0 && (ok == 1 || lenient)) {
         return 1;
     }
@@ -301,19 +357,27 @@ static int verify_one(WOLFSSL_CERT_MANAGER *cm, struct nj_span der)
 
 /*
  * From the far end down, each certificate must be signed by an anchor or by one that was found
- * good before; those go into a store of this call alone.  A far end that does not verify is
- * skipped: it may be a cross-signed extra.
+ * good before; those go into a store of this call alone, as far as they may issue, which the library
+ * does not ask of what is loaded.  A far end that does not verify is skipped: it may be a
+ * cross-signed extra.  `sound` gets the certificates that are good, leaf first.
  */
 static int walk_chain(WOLFSSL_CERT_MANAGER *trust, WOLFSSL_CERT_MANAGER *mid,
-                      const struct nj_span *chain, size_t n)
+                      const struct nj_span *chain, size_t n, struct nj_span *sound, size_t *sound_n)
 {
     int rc = ASN_NO_SIGNER_E;
     int first = 0; /* what an issuer failed by says more than that the leaf lacks one */
+    size_t at = LINKS_MAX;
     for (size_t i = n; i-- > 0;) {
         rc = verify_one(trust, chain[i]);
         if (rc == ASN_NO_SIGNER_E || rc == ASN_SELF_SIGNED_E) {
             int second = verify_one(mid, chain[i]);
             rc = second == ASN_NO_SIGNER_E ? rc : second;
+        }
+        if (rc == WOLFSSL_SUCCESS && i > 0 && !may_issue(chain[i])) {
+            rc = NOT_CA_ERROR;
+        }
+        if (rc == WOLFSSL_SUCCESS) {
+            sound[--at] = chain[i];
         }
         if (rc == WOLFSSL_SUCCESS && i > 0) {
             (void) wolfSSL_CertManagerLoadCABuffer(mid, chain[i].ptr, (long) chain[i].len,
@@ -322,6 +386,8 @@ static int walk_chain(WOLFSSL_CERT_MANAGER *trust, WOLFSSL_CERT_MANAGER *mid,
             first = rc;
         }
     }
+    *sound_n = LINKS_MAX - at;
+    memmove(sound, sound + at, *sound_n * sizeof(*sound));
     return rc == ASN_NO_SIGNER_E && first != 0 ? first : rc;
 }
 
@@ -351,9 +417,15 @@ int nj_wolf_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, si
 {
     WOLFSSL_CTX *side =
         ctx->side[NJ_WOLF_DIAL] != NULL ? ctx->side[NJ_WOLF_DIAL] : ctx->side[NJ_WOLF_ACCEPT];
+    struct nj_span sound[LINKS_MAX];
+    size_t sound_n = 0;
     (void) name;
     if (chain_n == 0) {
         return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_NO_CERT, "no certificate given");
+    }
+    if (chain_n > LINKS_MAX) {
+        return nj_error_set_class(err, NJ_E_INVALID, NJ_CLASS_BAD_CERT,
+                                  "x509: too many certificates in the chain");
     }
     WOLFSSL_CERT_MANAGER *mid = wolfSSL_CertManagerNew();
     if (mid == NULL) {
@@ -361,11 +433,11 @@ int nj_wolf_verify_chain(struct nj_tls_ctx *ctx, const struct nj_span *chain, si
     }
     nj_wolf_clear_queue();
     judged_at = time_s;
-    int rc = walk_chain(wolfSSL_CTX_GetCertManager(side), mid, chain, chain_n);
+    int rc = walk_chain(wolfSSL_CTX_GetCertManager(side), mid, chain, chain_n, sound, &sound_n);
     judged_at = 0;
     wolfSSL_CertManagerFree(mid);
     uint32_t cls = rc == WOLFSSL_SUCCESS ? NJ_CLASS_NONE : nj_wolf_cert_class(rc);
-    if (cls == NJ_CLASS_NONE && !link_chain(ctx, chain, chain_n)) {
+    if (cls == NJ_CLASS_NONE && !link_chain(ctx, sound, sound_n)) {
         cls = NJ_CLASS_UNKNOWN_CA;
     } else if (cls == NJ_CLASS_NONE && !usage_fits(chain[0], usage)) {
         cls = NJ_CLASS_BAD_EKU;

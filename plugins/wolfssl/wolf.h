@@ -178,6 +178,7 @@ struct nj_wolf_cert {
     struct nj_span issuer;  /* the name, whole TLV */
     struct nj_span subject; /* likewise */
     struct nj_span key;     /* subjectPublicKey: the bits, without the count of unused ones */
+    struct nj_span tail;    /* what follows the key: unique identifiers, extensions */
 };
 bool nj_wolf_cert_slice(struct nj_span der, struct nj_wolf_cert *out);
 bool nj_wolf_span_equal(struct nj_span a, struct nj_span b);

@@ -152,6 +152,52 @@ START_TEST(foreign_intermediate_is_not_remembered)
 }
 END_TEST
 
+static void nobody_is_a_ca_by_signing(const struct nj_tls_provider *tls, uint16_t version)
+{
+    struct nj_kit_cred own;
+    struct nj_kit_cred forged;
+    struct nj_error err = NJ_ERROR_INIT;
+    uint32_t cls = 0;
+    nj_kit_cred_load(&own, "server-ecdsa", NULL);
+    nj_kit_cred_load(&forged, "impostor", "client-ecdsa");
+    struct nj_tls_ctx *server = accepting(tls, &own, NJ_TLS_VERIFY_REQUIRE, version);
+    struct nj_tls_ctx *client = dialling(tls, &forged, version);
+
+    ck_assert_int_eq(shake(tls, server, client, 1, &cls), NJ_E_FAILED);
+    ck_assert_uint_ne(cls, NJ_CLASS_NONE);
+    ck_assert_int_lt(tls->verify_chain(server, forged.certs, 2, NJ_TLS_USAGE_CLIENT, NULL,
+                                       1780000000, &err),
+                     0);
+
+    tls->ctx_unref(server);
+    tls->ctx_unref(client);
+}
+
+START_TEST(certificate_that_is_no_ca_issues_nothing)
+{
+    for (size_t v = 0; v < 2; v++) {
+        nobody_is_a_ca_by_signing(nj_kit_list[_i].tls, versions[v]);
+    }
+}
+END_TEST
+
+/* The hook of the kit accepts it: what the library found out goes first. */
+START_TEST(certificate_for_clients_makes_no_server)
+{
+    const struct nj_tls_provider *tls = nj_kit_list[_i].tls;
+    struct nj_kit_cred cred;
+    uint32_t cls = 0;
+    nj_kit_cred_load(&cred, "client-ecdsa", NULL);
+    for (size_t v = 0; v < 2; v++) {
+        struct nj_tls_ctx *server = accepting(tls, &cred, NJ_TLS_VERIFY_NONE, versions[v]);
+        struct nj_tls_ctx *client = dialling(tls, NULL, versions[v]);
+        ck_assert_int_eq(shake(tls, server, client, 0, &cls), NJ_E_FAILED);
+        tls->ctx_unref(server);
+        tls->ctx_unref(client);
+    }
+}
+END_TEST
+
 void nj_kit_trust(void)
 {
     nj_kit_add("trust", server_that_leaves_out_its_issuer_is_refused_after_a_good_one,
@@ -159,4 +205,6 @@ void nj_kit_trust(void)
     nj_kit_add("trust", client_that_leaves_out_its_issuer_is_refused_after_a_good_one,
                NJ_KIT_ALONE);
     nj_kit_add("trust", foreign_intermediate_is_not_remembered, NJ_KIT_ALONE);
+    nj_kit_add("trust", certificate_that_is_no_ca_issues_nothing, NJ_KIT_ALONE);
+    nj_kit_add("trust", certificate_for_clients_makes_no_server, NJ_KIT_ALONE);
 }

@@ -8,6 +8,7 @@
 #   client-{ecdsa,rsa,ed25519}   client authentication only
 #   expired                ended in 2021
 #   stranger               a client of other-ca
+#   impostor               hangs from client-ecdsa, which is no CA
 #   self-{rsa,ed25519}     roots, for their signatures
 set -eu
 cd "$(dirname "$0")"
@@ -95,6 +96,7 @@ issue client-ed25519 ed25519 ca ext_client $start $end
 issue chained ecdsa inter ext_server $start $end
 issue expired ecdsa ca ext_server $start 20211231235959Z
 issue stranger ecdsa other-ca ext_client $start $end
+issue impostor ecdsa client-ecdsa ext_server $start $end
 issue self-rsa rsa self ext_ca $start $end
 issue self-ed25519 ed25519 self ext_ca $start $end
 rm -f ca.key other-ca.key inter.key self-rsa.key self-ed25519.key
