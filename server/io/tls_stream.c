@@ -13,6 +13,7 @@
 #define SEAL_MOST (4u * NJ_TLS_RECORD_MAX) /* plain bytes sealed before the socket is asked */
 #define SESSION_LEN 32768                  /* what a session takes, 12 to 56 KiB */
 #define DIRECT_MIN 8192                    /* a piece from this size on is a record of its own */
+#define ANSWERS_MOST 65536 /* sealed bytes that reading may leave unsent: some thousand answers */
 
 enum stage { STAGE_HELLO, STAGE_HANDSHAKE, STAGE_OPEN, STAGE_FAILED };
 
@@ -24,6 +25,7 @@ struct nj_tls_stream {
     struct nj_buf hello;
     uint8_t *unsent; /* sealed, not taken by the socket */
     size_t unsent_len, unsent_at;
+    size_t answers; /* bytes that reading has caused since all was sent, while some are unsent */
     struct nj_error err;
     struct nj_error unfit; /* code NJ_OK: the hello fits the settings */
 };
@@ -254,6 +256,22 @@ static bool wait_for_hello(struct nj_conn *c, const uint8_t *ptr, size_t len)
 
 /* ---- records --------------------------------------------------------------------------------------------- */
 
+/* What a record made the library answer, a key update for example, goes out.  False: the peer asks
+ * for more and more and reads nothing, which no limit of the outbox sees. */
+static bool push_answers(struct nj_conn *c)
+{
+    struct nj_tls_stream *t = c->tls;
+    size_t n = c->worker->cipher->len;
+    push_out(c);
+    t->answers = nj_tls_stream_unsent(t) > 0 ? t->answers + n : 0;
+    if (t->answers <= ANSWERS_MOST) {
+        return true;
+    }
+    (void) nj_error_set_class(&t->err, NJ_E_LIMIT, NJ_CLASS_BAD_RECORD,
+                              "tls: the peer does not read what it asks for");
+    return false;
+}
+
 static bool open_records(struct nj_conn *c, struct nj_tls_in *in)
 {
     struct nj_tls_stream *t = c->tls;
@@ -262,7 +280,9 @@ static bool open_records(struct nj_conn *c, struct nj_tls_in *in)
         size_t n = 0;
         int rc = t->accept.provider->open(t->session, in, c->worker->plain_buf, NJ_READ_LEN, &n,
                                           &out.s);
-        push_out(c);
+        if (!push_answers(c)) {
+            return failed(c);
+        }
         if (n > 0) {
             nj_conn_feed(c, c->worker->plain_buf, n);
         }
