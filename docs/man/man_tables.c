@@ -25,12 +25,30 @@ static const char *type_words(const struct nj_option *o)
     return o->type == NJ_OPTION_OTHER ? NULL : words[o->type];
 }
 
+/* As it stands: "<dir>" is no element of HTML, and the blanks of "cert_file, key_file" no emphasis. */
+static void put_plain(const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++) {
+        (void) printf(strchr("<*_[\\", *p) != NULL ? "\\%c" : "%c", *p);
+    }
+}
+
+static void put_stop(const char *text)
+{
+    size_t len = strlen(text);
+    if (len == 0 || text[len - 1] != '.') {
+        (void) putchar('.');
+    }
+}
+
 /* One sentence out of a help text: a capital in front, a stop at the end. */
 static void put_sentence(const char *text)
 {
-    size_t len = strlen(text);
-    (void) printf("%c%s%s", toupper((unsigned char) text[0]), text + 1,
-                  len > 0 && text[len - 1] == '.' ? "" : ".");
+    if (strncmp(text, "host[", 5) != 0 && text[0] != '<') {
+        (void) putchar(toupper((unsigned char) *text++));
+    }
+    put_plain(text);
+    put_stop(text);
 }
 
 static void put_names(const struct nj_option *o)
@@ -40,9 +58,13 @@ static void put_names(const struct nj_option *o)
         (void) printf(", `%s`", o->alias[i]);
     }
     if (type_words(o) != NULL && o->range != NULL) {
-        (void) printf(" *%s (%s)*", type_words(o), o->range);
+        (void) printf(" *%s* (", type_words(o));
+        put_plain(o->range);
+        (void) printf(")");
     } else if (type_words(o) != NULL || o->range != NULL) {
-        (void) printf(" *%s*", type_words(o) != NULL ? type_words(o) : o->range);
+        (void) printf(" *");
+        put_plain(type_words(o) != NULL ? type_words(o) : o->range);
+        (void) printf("*");
     }
 }
 
@@ -56,7 +78,8 @@ static void put_option(const struct nj_option *o)
     }
     if (o->unserved != NULL) {
         (void) printf(" Checked by `-t`, refused at start: ");
-        put_sentence(o->unserved);
+        put_plain(o->unserved);
+        put_stop(o->unserved);
     } else {
         (void) printf(" %s", reload_words[o->reload]);
     }

@@ -176,23 +176,27 @@ static bool asks(const struct nj_flag_value *v)
     return v->given && (v->on || v->number != 0 || (v->text != NULL && *v->text != '\0'));
 }
 
+#define LOG_ELSEWHERE "log to standard error, or to a file with --log"
+#define NO_ROUTES "clustering is not served yet; leave it out to run a single server"
+
 static void collect_unserved(const struct nj_flags *f, struct nj_options *o)
 {
     static const struct {
         enum nj_flag id;
         const char *sentence;
     } table[] = {
-        { NJ_FLAG_SYSLOG, "flag --syslog: logging to syslog is not served yet" },
-        { NJ_FLAG_REMOTE_SYSLOG, "flag --remote_syslog: logging to syslog is not served yet" },
-        { NJ_FLAG_LOG_SIZE_LIMIT, "flag --log_size_limit: log rotation is not served yet" },
-        { NJ_FLAG_ROUTES, "flag --routes: clustering is not served yet" },
-        { NJ_FLAG_CLUSTER, "flag --cluster: clustering is not served yet" },
-        { NJ_FLAG_CLUSTER_NAME, "flag --cluster_name: clustering is not served yet" },
-        { NJ_FLAG_CLUSTER_ADVERTISE, "flag --cluster_advertise: clustering is not served yet" },
-        { NJ_FLAG_NO_ADVERTISE, "flag --no_advertise: clustering is not served yet" },
-        { NJ_FLAG_CONNECT_RETRIES, "flag --connect_retries: clustering is not served yet" },
+        { NJ_FLAG_SYSLOG, "flag --syslog: syslog is not served yet; " LOG_ELSEWHERE },
+        { NJ_FLAG_REMOTE_SYSLOG, "flag --remote_syslog: syslog is not served yet; " LOG_ELSEWHERE },
+        { NJ_FLAG_LOG_SIZE_LIMIT, "flag --log_size_limit: log rotation is not served yet; leave it out "
+                                  "and let logrotate send SIGUSR1" },
+        { NJ_FLAG_ROUTES, "flag --routes: " NO_ROUTES },
+        { NJ_FLAG_CLUSTER, "flag --cluster: " NO_ROUTES },
+        { NJ_FLAG_CLUSTER_NAME, "flag --cluster_name: " NO_ROUTES },
+        { NJ_FLAG_CLUSTER_ADVERTISE, "flag --cluster_advertise: " NO_ROUTES },
+        { NJ_FLAG_NO_ADVERTISE, "flag --no_advertise: " NO_ROUTES },
+        { NJ_FLAG_CONNECT_RETRIES, "flag --connect_retries: " NO_ROUTES },
     };
-    static const char js[] = "JetStream is configured but not supported by this server";
+    static const char js[] = "flag --jetstream: JetStream is not supported by this server; leave it out";
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (asks(&f->v[table[i].id])) {
             add_unserved(o, table[i].sentence);
@@ -200,7 +204,7 @@ static void collect_unserved(const struct nj_flags *f, struct nj_options *o)
     }
     if (asks(&f->v[NJ_FLAG_JETSTREAM])) {
         if (o->ignore_unsupported) {
-            nj_log_warn("%s", js);
+            nj_log_warn("flag --jetstream is ignored: JetStream is not supported by this server");
         } else {
             add_unserved(o, js);
         }

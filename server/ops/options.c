@@ -168,13 +168,22 @@ static void read_member(struct nj_option_reader *r, const struct nj_conf_member 
 /* The file may say ignore_unsupported after what it is about. */
 static void judge_unsupported(struct nj_option_reader *r)
 {
+    static const char *const ignored[] = { "JetStream is configured but not supported by this server",
+                                           "MQTT is configured but not supported by this server" };
+    static const char *const refused[] = {
+        "JetStream is configured but not supported by this server; remove it, or start without it by "
+        "ignore_unsupported: true",
+        "MQTT is configured but not supported by this server; remove it, or start without it by "
+        "ignore_unsupported: true"
+    };
+    bool ignore = r->o->ignore_unsupported;
     void (*add)(struct nj_options *, const char *) =
-        r->o->ignore_unsupported ? nj_options_add_ignored : nj_options_add_unserved;
+        ignore ? nj_options_add_ignored : nj_options_add_unserved;
     if (r->jetstream) {
-        add(r->o, "JetStream is configured but not supported by this server");
+        add(r->o, ignore ? ignored[0] : refused[0]);
     }
     if (r->mqtt) {
-        add(r->o, "MQTT is configured but not supported by this server");
+        add(r->o, ignore ? ignored[1] : refused[1]);
     }
 }
 

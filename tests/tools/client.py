@@ -1,6 +1,7 @@
 """Subscribe or publish by hand: what `./dev sub` and `./dev pub` run."""
 import argparse
 import asyncio
+import logging
 import signal
 import ssl
 
@@ -38,6 +39,8 @@ async def main():
     pub.add_argument("text")
     args = parser.parse_args()
 
+    # The client library keeps an ended TLS connection open a moment longer, of which asyncio warns.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     tls = ssl.create_default_context(cafile=args.ca) if args.ca else None
     reasons = []
 

@@ -38,6 +38,15 @@ if [ ! -f "$build/docs/man/natterjack.8" ]; then
     echo "manual: skipped: man pages: needs lowdown"
     exit $bad
 fi
+# "<dir>" in a text of --help must not be lost as an element of HTML.
+page=$(groff -man -Tascii -P-c "$build/docs/man/natterjack.8" | sed 's/.\x08//g')
+for count in $("$build/natterjack" --help | grep -oE '<[a-z]+>' | sort | uniq -c | tr -d ' '); do
+    word="<${count#*<}"
+    if [ "$(grep -oF -- "$word" <<<"$page" | wc -l)" -lt "${count%%<*}" ]; then
+        echo "manual: natterjack.8 has $word less often than --help"
+        bad=1
+    fi
+done
 for name in natterjack.8 natterjack.conf.5 natterjack-plugin.7; do
     if [ -n "$(groff -man -t -ww -z "$build/docs/man/$name" 2>&1)" ]; then
         groff -man -t -ww -z "$build/docs/man/$name" 2>&1 | head -5

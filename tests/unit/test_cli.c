@@ -189,7 +189,7 @@ START_TEST(each_line_ends_as_the_reference_ends_it)
         { "natterjack -c good.conf --tls_provider none", 1, "",
           "natterjack: no tls provider found\n" },
         { "natterjack -js", 1, "",
-          "natterjack: JetStream is configured but not supported by this server\n" },
+          "natterjack: flag --jetstream: JetStream is not supported by this server; leave it out\n" },
         { "natterjack --tls-check -c nope.conf", 1, "",
           "natterjack: flag --tls-check is not served yet\n" },
         { "natterjack --list-plugins --plugin_dir d", 0, "plugins of d\n", "" },
@@ -231,7 +231,7 @@ START_TEST(help_has_its_groups_in_order_and_its_columns)
 {
     static const char *const groups[] = {
         "\nServer Options:\n",        "\nLogging Options:\n",    "\nJetStream Options:\n",
-        "\nAuthorization Options:\n", "\nTLS Options:\n",        "\nCluster Options:\n",
+        "\nAuthorization Options:\n", "\nTLS Options:\n",        "\nCluster Options (not served yet):\n",
         "\nProfiling Options:\n",     "\nNatterjack Options:\n", "\nCommon Options:\n",
     };
     ck_assert_int_eq(run("natterjack --help"), 0);

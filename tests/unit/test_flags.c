@@ -349,6 +349,8 @@ START_TEST(flags_that_are_not_served_are_collected_by_name)
         setup();
         apply(lines[i]);
         ck_assert_msg(options.unserved_n == 1, "%s: %zu sentences", lines[i], options.unserved_n);
+        const char *said = options.unserved[0]; /* which flag, why, and what to do */
+        ck_assert_msg(strncmp(said, "flag --", 7) == 0 && strstr(said, "; l") != NULL, "%s", said);
     }
 }
 END_TEST

@@ -568,8 +568,8 @@ static const struct {
     { "proxy_protocol: true", "a.conf:1:0: \"proxy_protocol\" " },
     { "log_size_limit: 1k", "a.conf:1:0: \"log_size_limit\" " },
     { "max_memory: 1g", "a.conf:1:0: \"max_memory\" " },
-    { "jetstream: enabled", "JetStream is configured but not supported by this server" },
-    { "mqtt { port: 1883 }", "MQTT is configured but not supported by this server" },
+    { "jetstream: enabled", "JetStream is configured but not supported by this server; remove it, or " },
+    { "mqtt { port: 1883 }", "MQTT is configured but not supported by this server; remove it, or " },
 };
 
 START_TEST(what_is_not_served_passes_the_check_and_is_named_for_the_start)
