@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/keyed_hash.h"
 #include "base/lock.h"
 #include "base/random.h"
 #include "base/rcu.h"
@@ -35,11 +36,13 @@ struct group {
     char name[];
 };
 
-/* The queue groups of one node; replaced as a whole when a name comes or goes. */
+/* The queue groups of one node by name, kept as children are. */
 struct group_set {
     struct nj_rcu_head rcu;
-    uint32_t n;
-    struct group *at[];
+    uint32_t mask;
+    uint32_t used; /* under mu: live and gone */
+    uint32_t live; /* under mu */
+    struct group *_Atomic at[];
 };
 
 /* What a leaf with plain subscriptions, the common case, has none of.  Made when it is needed, goes
@@ -55,27 +58,17 @@ struct nj_index {
     pthread_mutex_t mu;
     _Atomic uint64_t generation;
     _Atomic uint64_t count; /* atomic, relaxed: a statistic */
-    uint64_t seed;          /* immutable after start: against chosen collisions */
+    struct nj_hash_key key; /* immutable after start: against chosen collisions */
     struct nj_index_node *root;
 };
 
-static uint32_t hash_token(uint64_t seed, const char *s, size_t len)
+/* A queue group that was removed. */
+static struct group gone_group;
+#define GONE_GROUP (&gone_group)
+
+static uint32_t hash_token(const struct nj_hash_key *key, const char *s, size_t len)
 {
-    uint64_t h = seed ^ (len * UINT64_C(0x9e3779b97f4a7c15));
-    while (len >= 8) {
-        uint64_t w;
-        memcpy(&w, s, 8);
-        h = (h ^ w) * UINT64_C(0xff51afd7ed558ccd);
-        h ^= h >> 32;
-        s += 8;
-        len -= 8;
-    }
-    uint64_t w = 0;
-    if (len > 0) {
-        memcpy(&w, s, len);
-    }
-    h = (h ^ w) * UINT64_C(0xc4ceb9fe1a85ec53);
-    return (uint32_t) (h ^ (h >> 29));
+    return (uint32_t) nj_keyed_hash(key, s, len);
 }
 
 /* Never NULL: what is not there is empty. */
@@ -220,59 +213,97 @@ static bool place_remove(struct nj_index_place *where, struct nj_sub *sub)
     return false;
 }
 
-static struct group *find_group(const struct group_set *set, const char *name, size_t len)
+static struct group *find_group(const struct group_set *set, uint32_t hash, const char *name,
+                                size_t len)
 {
-    for (uint32_t i = 0; set != NULL && i < set->n; i++) {
-        if (set->at[i]->name_len == len && memcmp(set->at[i]->name, name, len) == 0) {
-            return set->at[i];
+    for (uint32_t i = hash; set != NULL; i++) {
+        struct group *g = atomic_load_explicit(&set->at[i & set->mask], memory_order_relaxed);
+        if (g == NULL) {
+            break;
+        }
+        if (g != GONE_GROUP && g->name_hash == hash && g->name_len == len &&
+            memcmp(g->name, name, len) == 0) {
+            return g;
         }
     }
     return NULL;
 }
 
-static void set_replace(struct nj_index_node *node, struct group *add, struct group *drop)
+static void set_put(struct group_set *set, struct group *g)
 {
-    struct group_set *old = atomic_load_explicit(&more_of(node)->groups, memory_order_relaxed);
-    uint32_t n = old != NULL ? old->n : 0;
-    struct group_set *set = nj_zalloc(sizeof(*set) + (n + 1) * sizeof(struct group *));
-    for (uint32_t i = 0; i < n; i++) {
-        if (old->at[i] != drop) {
-            set->at[set->n++] = old->at[i];
+    uint32_t i = g->name_hash & set->mask;
+    while (atomic_load_explicit(&set->at[i], memory_order_relaxed) != NULL) {
+        i = (i + 1) & set->mask;
+    }
+    atomic_store_explicit(&set->at[i], g, memory_order_release);
+    set->used++;
+    set->live++;
+}
+
+/* A set of the same groups with room for one more; published in place of the old one. */
+static struct group_set *set_grow(struct nj_index_node *node, struct group_set *old)
+{
+    uint32_t slots = 2;
+    while (old != NULL && slots < (old->live + 1) * 2) {
+        slots *= 2;
+    }
+    struct group_set *set = nj_zalloc(sizeof(*set) + slots * sizeof(set->at[0]));
+    set->mask = slots - 1;
+    for (uint32_t i = 0; old != NULL && i <= old->mask; i++) {
+        struct group *g = atomic_load_explicit(&old->at[i], memory_order_relaxed);
+        if (g != NULL && g != GONE_GROUP) {
+            set_put(set, g);
         }
-    }
-    if (add != NULL) {
-        set->at[set->n++] = add;
-    }
-    if (set->n == 0) {
-        nj_dealloc(set);
-        set = NULL;
     }
     atomic_store_explicit(&need_more(node)->groups, set, memory_order_release);
     defer_free(old != NULL ? &old->rcu : NULL);
+    return set;
+}
+
+static void set_remove(struct nj_index_node *node, struct group_set *set, const struct group *g)
+{
+    uint32_t i = g->name_hash & set->mask;
+    while (atomic_load_explicit(&set->at[i], memory_order_relaxed) != g) {
+        i = (i + 1) & set->mask;
+    }
+    atomic_store_explicit(&set->at[i], GONE_GROUP, memory_order_release);
+    set->live--;
+    if (set->live == 0) {
+        atomic_store_explicit(&need_more(node)->groups, NULL, memory_order_release);
+        defer_free(&set->rcu);
+    } else if (set->mask > 15 && set->live * 8 < set->mask) {
+        (void) set_grow(node, set); /* smaller */
+    }
 }
 
 static void group_add(const struct nj_index *ix, struct nj_index_node *node, struct nj_sub *sub)
 {
     struct group_set *set = atomic_load_explicit(&more_of(node)->groups, memory_order_relaxed);
-    struct group *g = find_group(set, nj_sub_queue(sub), sub->queue_len);
+    uint32_t hash = hash_token(&ix->key, nj_sub_queue(sub), sub->queue_len);
+    struct group *g = find_group(set, hash, nj_sub_queue(sub), sub->queue_len);
     if (g != NULL) {
         place_add(&g->subs, sub);
         return;
     }
     g = nj_zalloc(sizeof(*g) + sub->queue_len);
-    g->name_hash = hash_token(ix->seed, nj_sub_queue(sub), sub->queue_len);
+    g->name_hash = hash;
     g->name_len = sub->queue_len;
     memcpy(g->name, nj_sub_queue(sub), sub->queue_len);
     place_add(&g->subs, sub);
-    set_replace(node, g, NULL);
+    /* At least a quarter stays empty, so a search always ends. */
+    if (set == NULL || (set->used + 1) * 4 > (set->mask + 1) * 3) {
+        set = set_grow(node, set);
+    }
+    set_put(set, g);
 }
 
-static void group_remove(struct nj_index_node *node, struct nj_sub *sub)
+static void group_remove(const struct nj_index *ix, struct nj_index_node *node, struct nj_sub *sub)
 {
     struct group_set *set = atomic_load_explicit(&more_of(node)->groups, memory_order_relaxed);
-    struct group *g = find_group(set, nj_sub_queue(sub), sub->queue_len);
+    uint32_t hash = hash_token(&ix->key, nj_sub_queue(sub), sub->queue_len);
+    struct group *g = find_group(set, hash, nj_sub_queue(sub), sub->queue_len);
     if (place_remove(&g->subs, sub)) {
-        set_replace(node, NULL, g);
+        set_remove(node, set, g);
         defer_free(&g->rcu);
     }
 }
@@ -297,7 +328,7 @@ static struct nj_index_node *descend(struct nj_index *ix, struct nj_index_node *
         }
         return n;
     }
-    uint32_t h = hash_token(ix->seed, tok, len);
+    uint32_t h = hash_token(&ix->key, tok, len);
     n = nj_level_find(&more->children, h, tok, len);
     if (n == NULL) {
         n = node_new(parent, h, tok, len);
@@ -365,7 +396,7 @@ void nj_index_remove(struct nj_index *ix, struct nj_sub *sub)
     nj_lock(&ix->mu);
     struct nj_index_node *n = sub->node;
     if (sub->queue_len > 0) {
-        group_remove(n, sub);
+        group_remove(ix, n, sub);
     } else {
         (void) place_remove(&n->plain, sub);
     }
@@ -388,7 +419,7 @@ struct nj_index *nj_index_new(void)
 {
     struct nj_index *ix = nj_zalloc(sizeof(*ix));
     (void) pthread_mutex_init(&ix->mu, NULL);
-    nj_seed(&ix->seed, sizeof(ix->seed));
+    nj_seed(&ix->key, sizeof(ix->key));
     ix->root = node_new(NULL, 0, "", 0);
     atomic_store_explicit(&ix->generation, 1, memory_order_relaxed);
     return ix;
@@ -406,9 +437,12 @@ static void free_tree(struct nj_index_node *n)
     free_tree(atomic_load_explicit(&more_of(n)->star, memory_order_relaxed));
     free_tree(atomic_load_explicit(&more_of(n)->rest, memory_order_relaxed));
     struct group_set *set = atomic_load_explicit(&more_of(n)->groups, memory_order_relaxed);
-    for (uint32_t i = 0; set != NULL && i < set->n; i++) {
-        nj_dealloc(list_at(atomic_load_explicit(&set->at[i]->subs.v, memory_order_relaxed)));
-        nj_dealloc(set->at[i]);
+    for (uint32_t i = 0; set != NULL && i <= set->mask; i++) {
+        struct group *g = atomic_load_explicit(&set->at[i], memory_order_relaxed);
+        if (g != NULL && g != GONE_GROUP) {
+            nj_dealloc(list_at(atomic_load_explicit(&g->subs.v, memory_order_relaxed)));
+            nj_dealloc(g);
+        }
     }
     nj_dealloc(set);
     nj_dealloc(list_at(atomic_load_explicit(&n->plain.v, memory_order_relaxed)));
@@ -439,7 +473,7 @@ struct nj_matcher {
     uint32_t met_n;
     uint32_t met_cap;
     uint32_t met_nodes; /* nodes they came from: names differ within one */
-    uint64_t seed;
+    const struct nj_hash_key *key;
     const char *subject;
     size_t len;
 };
@@ -487,6 +521,15 @@ static void push_place(struct nj_matcher *m, const struct nj_index_place *where)
     }
 }
 
+static void meet(struct nj_matcher *m, const struct group *g)
+{
+    if (m->met_n == m->met_cap) {
+        m->met_cap = m->met_cap == 0 ? 8 : m->met_cap * 2;
+        m->met = nj_realloc(m->met, m->met_cap * sizeof(m->met[0]));
+    }
+    m->met[m->met_n++] = g;
+}
+
 /* All that is subscribed at this very node. */
 static void collect(struct nj_matcher *m, const struct nj_index_node *n)
 {
@@ -494,12 +537,11 @@ static void collect(struct nj_matcher *m, const struct nj_index_node *n)
     const struct group_set *set =
         atomic_load_explicit(&more_of(n)->groups, memory_order_acquire);
     m->met_nodes += set != NULL;
-    for (uint32_t i = 0; set != NULL && i < set->n; i++) {
-        if (m->met_n == m->met_cap) {
-            m->met_cap = m->met_cap == 0 ? 8 : m->met_cap * 2;
-            m->met = nj_realloc(m->met, m->met_cap * sizeof(m->met[0]));
+    for (uint32_t i = 0; set != NULL && i <= set->mask; i++) {
+        const struct group *g = atomic_load_explicit(&set->at[i], memory_order_acquire);
+        if (g != NULL && g != GONE_GROUP) {
+            meet(m, g);
         }
-        m->met[m->met_n++] = set->at[i];
     }
 }
 
@@ -519,7 +561,7 @@ static void walk(struct nj_matcher *m, const struct nj_index_node *n, size_t at)
         const struct nj_index_node *child =
             nj_level_is_empty(&more->children)
                 ? NULL
-                : nj_level_find(&more->children, hash_token(m->seed, tok, len), tok, len);
+                : nj_level_find(&more->children, hash_token(m->key, tok, len), tok, len);
         at += len + 1;
         if (star != NULL && child != NULL) {
             walk(m, star, at);
@@ -564,7 +606,7 @@ static void push_group(struct nj_matcher *m, uint32_t start)
 /* Members of one name, from wherever they were met, one after the other. */
 static void join_groups(struct nj_matcher *m)
 {
-    if (m->met_nodes > 1) { /* within one node no name comes twice */
+    if (m->met_nodes > 1) { /* within one node no name with members comes twice */
         qsort(m->met, m->met_n, sizeof(struct group *), compare_places);
     }
     for (uint32_t i = 0; i < m->met_n;) {
@@ -594,7 +636,7 @@ const struct nj_match *nj_index_match(const struct nj_index *ix, struct nj_match
     if (has_empty_token(subject, len)) {
         return &m->out;
     }
-    m->seed = ix->seed;
+    m->key = &ix->key;
     m->subject = subject;
     m->len = len;
     walk(m, ix->root, 0);

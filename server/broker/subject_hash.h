@@ -1,4 +1,8 @@
-/* subject_hash.h: a hash of subjects for tables whose seed nobody can guess. */
+/*
+ * subject_hash.h: a quick hash of subjects for caches with one place for each hash, where two that
+ * fall on one place cost each other a miss and no more.  Subjects can be made to collide whatever
+ * the seed is: tables that search take nj_keyed_hash().
+ */
 #ifndef NJ_BROKER_SUBJECT_HASH_H
 #define NJ_BROKER_SUBJECT_HASH_H
 #include <stddef.h>

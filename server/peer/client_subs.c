@@ -66,6 +66,7 @@ void nj_client_drop_subs(struct nj_client *c)
             nj_client_remove_sub(c, s);
         }
     }
+    nj_sub_table_begin_anew(t);
     nj_client_hide_filter(c); /* after them: until then others may deliver to them */
 }
 

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/keyed_hash.h"
 #include "base/random.h"
-#include "broker/subject_hash.h"
 
 struct reply {
     struct reply *next; /* in its chain */
@@ -23,7 +23,7 @@ struct nj_replies {
     size_t n;
     size_t bytes; /* of all subjects */
     struct reply *oldest, *newest;
-    uint64_t seed;
+    struct nj_hash_key key; /* subjects come from whoever asks */
 };
 
 struct nj_replies *nj_replies_new(int64_t max, int64_t ttl_us)
@@ -33,7 +33,7 @@ struct nj_replies *nj_replies_new(int64_t max, int64_t ttl_us)
     r->ttl_us = ttl_us;
     r->heads = nj_calloc(16, sizeof(struct reply *));
     r->mask = 15;
-    nj_seed(&r->seed, sizeof(r->seed));
+    nj_seed(&r->key, sizeof(r->key));
     return r;
 }
 
@@ -123,7 +123,7 @@ static void make_room(struct nj_replies *r, size_t len, int64_t now_us)
 
 void nj_replies_add(struct nj_replies *r, const char *subject, size_t len, int64_t now_us)
 {
-    uint64_t hash = nj_subject_hash(r->seed, subject, len);
+    uint64_t hash = nj_keyed_hash(&r->key, subject, len);
     make_room(r, len, now_us);
     struct reply **at = find(r, hash, subject, len);
     struct reply *e = *at;
@@ -146,7 +146,7 @@ void nj_replies_add(struct nj_replies *r, const char *subject, size_t len, int64
 
 bool nj_replies_use(struct nj_replies *r, const char *subject, size_t len, int64_t now_us)
 {
-    struct reply **at = find(r, nj_subject_hash(r->seed, subject, len), subject, len);
+    struct reply **at = find(r, nj_keyed_hash(&r->key, subject, len), subject, len);
     struct reply *e = *at;
     if (e == NULL) {
         return false;

@@ -3,20 +3,17 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/random.h"
 #include "broker/sub.h"
 
-static uint32_t hash_sid(const char *sid, size_t len)
+static uint32_t hash_sid(const struct nj_sub_table *t, const char *sid, size_t len)
 {
-    uint32_t h = UINT32_C(2166136261); /* FNV-1a: sids are short */
-    for (size_t i = 0; i < len; i++) {
-        h = (h ^ (uint8_t) sid[i]) * UINT32_C(16777619);
-    }
-    return h ^ (h >> 15);
+    return (uint32_t) nj_keyed_hash(&t->key, sid, len);
 }
 
-static uint32_t hash_of(const struct nj_sub *s)
+static uint32_t hash_of(const struct nj_sub_table *t, const struct nj_sub *s)
 {
-    return hash_sid(nj_sub_sid(s), s->sid_len);
+    return hash_sid(t, nj_sub_sid(s), s->sid_len);
 }
 
 /* The chain of a hash: one that is not there yet is still part of its lower half's. */
@@ -34,7 +31,7 @@ uint32_t nj_sub_table_find(const struct nj_sub_table *t, const char *sid, size_t
     if (t->cap == 0) {
         return NJ_SUB_NONE;
     }
-    uint32_t i = *head_of(t, hash_sid(sid, len));
+    uint32_t i = *head_of(t, hash_sid(t, sid, len));
     while (i != 0) {
         const struct nj_sub_place *p = nj_sub_table_at(t, i - 1);
         if (p->sub->sid_len == len && memcmp(nj_sub_sid(p->sub), sid, len) == 0) {
@@ -48,7 +45,7 @@ uint32_t nj_sub_table_find(const struct nj_sub_table *t, const char *sid, size_t
 static void link_place(struct nj_sub_table *t, uint32_t i)
 {
     struct nj_sub_place *p = nj_sub_table_at(t, i);
-    uint32_t *head = head_of(t, hash_of(p->sub));
+    uint32_t *head = head_of(t, hash_of(t, p->sub));
     p->next = *head;
     *head = i + 1;
 }
@@ -59,6 +56,9 @@ static void link_place(struct nj_sub_table *t, uint32_t i)
 static uint32_t grow_only(struct nj_sub_table *t)
 {
     uint32_t cap = t->cap == 0 ? 4 : t->cap * 2;
+    if (t->cap == 0) {
+        nj_seed(&t->key, sizeof(t->key));
+    }
     t->only_places = nj_realloc(t->only_places, cap * sizeof(struct nj_sub_place));
     nj_dealloc(t->only_heads);
     t->only_heads = nj_calloc(cap, sizeof(uint32_t));
@@ -121,7 +121,7 @@ static uint32_t new_place(struct nj_sub_table *t, uint32_t *moved_out)
     if (t->used >= t->chains) {
         *moved_out = split_chain(t);
     }
-    nj_sub_table_at(t, t->used)->gen = 1;
+    nj_sub_table_at(t, t->used)->gen = t->first_gen;
     return t->used++;
 }
 
@@ -146,16 +146,24 @@ uint32_t nj_sub_table_add(struct nj_sub_table *t, struct nj_sub *s)
 void nj_sub_table_remove(struct nj_sub_table *t, uint32_t i)
 {
     struct nj_sub_place *p = nj_sub_table_at(t, i);
-    uint32_t *at = head_of(t, hash_of(p->sub));
+    uint32_t *at = head_of(t, hash_of(t, p->sub));
     while (*at != i + 1) {
         at = &nj_sub_table_at(t, *at - 1)->next;
     }
     *at = p->next;
     p->sub = NULL;
     p->gen++;
+    t->last_gen = p->gen > t->last_gen ? p->gen : t->last_gen;
     p->next = t->free;
     t->free = i + 1;
     t->count--;
+}
+
+void nj_sub_table_begin_anew(struct nj_sub_table *t)
+{
+    t->used = 0;
+    t->free = 0;
+    t->first_gen = t->last_gen; /* no place has had it */
 }
 
 void nj_sub_table_fini(struct nj_sub_table *t)

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/keyed_hash.h"
+
 struct nj_sub;
 
 #define NJ_SUB_CHUNK 1024u
@@ -32,6 +34,8 @@ struct nj_sub_table {
     uint32_t *only_heads;
     uint32_t cap, used, count, free;
     uint32_t chains, mask; /* mask + 1: the power of two that is being filled */
+    uint32_t first_gen, last_gen; /* of places that begin; the greatest there was */
+    struct nj_hash_key key; /* clients choose their sids */
 };
 
 static inline struct nj_sub_place *nj_sub_table_at(const struct nj_sub_table *t, uint32_t i)
@@ -47,6 +51,10 @@ uint32_t nj_sub_table_find(const struct nj_sub_table *t, const char *sid, size_t
 uint32_t nj_sub_table_add(struct nj_sub_table *t, struct nj_sub *s);
 
 void nj_sub_table_remove(struct nj_sub_table *t, uint32_t i);
+
+/* None is left in it: forget how many places there once were.  No place gets back a generation that
+ * messages under way may name. */
+void nj_sub_table_begin_anew(struct nj_sub_table *t);
 
 /* Frees the table and makes it one of none. */
 void nj_sub_table_fini(struct nj_sub_table *t);
