@@ -19,11 +19,15 @@
 #define SNIPPET 32    /* bytes of the input that a parser error shows */
 #define SLICE_US 100  /* of one client's changes to the index until the others come */
 #define SLICE_STEP 16 /* changes between looks at the clock */
+#define FAN_US 20000  /* of one client's messages to many */
+#define FAN_STEP 4096 /* deliveries between looks at the clock */
 
-/* What one read has changed so far. */
+/* What one read has caused so far. */
 struct slice {
-    unsigned changes;
+    unsigned changes; /* of subscriptions, or of who it is */
     int64_t until_us;
+    uint64_t delivered; /* by this worker, at the last look */
+    int64_t fan_until_us;
 };
 
 /* ---- saying something ------------------------------------------------------------------------------ */
@@ -420,11 +424,38 @@ static bool may_go_on(const struct nj_client *c)
            c->hash == NULL;
 }
 
-/* One read may bring ten thousand SUBs, each as dear as some messages: after a while the others come
- * first.  The clock is asked now and then only. */
+static uint64_t delivered_here(const struct nj_client *c)
+{
+    return atomic_load_explicit(&nj_hub_worker_of(c->conn.worker)->traffic.out_msgs,
+                                memory_order_relaxed);
+}
+
+/* One read may bring thousands of messages that go to thousands of subscribers each.  Those on other workers are
+ * bounded by the credit with them. */
+static void share_fan_out(struct nj_client *c, struct slice *s)
+{
+    uint64_t n = delivered_here(c);
+    if (n - s->delivered < FAN_STEP) {
+        return;
+    }
+    int64_t now_us = nj_mono_us();
+    s->delivered = n;
+    if (s->fan_until_us == 0) {
+        s->fan_until_us = now_us + FAN_US;
+    } else if (now_us >= s->fan_until_us) {
+        nj_conn_yield(&c->conn);
+    }
+}
+
+/* One read may bring ten thousand SUBs or CONNECTs, each as dear as some messages: after a while the
+ * others come first.  The clock is asked now and then only. */
 static void share_time(struct nj_client *c, const struct nj_event *ev, struct slice *s)
 {
-    if (ev->op != NJ_OP_SUB && ev->op != NJ_OP_UNSUB) {
+    if (ev->op == NJ_OP_PUB) {
+        share_fan_out(c, s);
+        return;
+    }
+    if (ev->op != NJ_OP_SUB && ev->op != NJ_OP_UNSUB && ev->op != NJ_OP_CONNECT) {
         return;
     }
     if (s->changes++ == 0) {
@@ -436,7 +467,7 @@ static void share_time(struct nj_client *c, const struct nj_event *ev, struct sl
 
 static size_t operations(struct nj_client *c, const uint8_t *buf, size_t len)
 {
-    struct slice slice = { 0 };
+    struct slice slice = { .delivered = delivered_here(c) };
     size_t used = 0;
     int rc = NJ_OK;
     c->parser.line_events = nj_log_on(NJ_LVL_TRC);

@@ -100,6 +100,30 @@ START_TEST(a_place_that_is_used_again_has_another_generation)
 }
 END_TEST
 
+START_TEST(begun_anew_it_has_few_places_and_no_generation_twice)
+{
+    uint32_t greatest = 0;
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 3000; i++) {
+            (void) nj_sub_table_add(&table, sub(i));
+            ck_assert(round == 0 || subs[i]->sub_gen >= greatest);
+            ck_assert_ptr_eq(find(i), subs[i]);
+        }
+        for (int i = 0; i < 3000; i++) {
+            greatest = subs[i]->sub_gen + 1 > greatest ? subs[i]->sub_gen + 1 : greatest;
+            nj_sub_table_remove(&table, subs[i]->sub_idx);
+            nj_dealloc(subs[i]);
+            subs[i] = NULL;
+        }
+
+        nj_sub_table_begin_anew(&table);
+
+        ck_assert_uint_eq(table.used, 0);
+        ck_assert_ptr_null(find(1));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("sub_table");
@@ -109,6 +133,7 @@ int main(void)
     tcase_add_test(tc, no_step_moves_many_however_many_there_are);
     tcase_add_test(tc, every_one_is_found_at_every_size);
     tcase_add_test(tc, a_place_that_is_used_again_has_another_generation);
+    tcase_add_test(tc, begun_anew_it_has_few_places_and_no_generation_twice);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
