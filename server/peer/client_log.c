@@ -6,9 +6,12 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/nul_text.h"
 #include "base/quote.h"
 #include "broker/account.h"
 #include "peer/client.h"
+
+#define LABEL_MAX_LEN 32768
 
 static void put_address(const struct nj_client *c, struct nj_buf *b)
 {
@@ -53,34 +56,56 @@ static void log_bytes(const struct nj_client *c, struct nj_buf *line)
     nj_buf_free(&b);
 }
 
+/* " - " and the text in quotes; a peer chose it, and may have chosen quotes and line ends. */
+static void put_quoted(struct nj_buf *label, struct nj_buf *text)
+{
+    (void) nj_buf_puts(label, " - ");
+    (void) nj_nul_text_quote(label, text->ptr != NULL ? text->ptr : "");
+    nj_buf_free(text);
+}
+
+/* "v1.2:c:name", as far as it was said. */
+static void put_names(const struct nj_client *c, struct nj_buf *b)
+{
+    const char *sep = "";
+    if (c->version != NULL) {
+        (void) nj_buf_printf(b, "v%s", c->version);
+        sep = ":";
+    }
+    if (c->lang != NULL) {
+        (void) nj_buf_printf(b, "%s%s", sep, c->lang);
+        sep = ":";
+    }
+    if (c->name != NULL) {
+        (void) nj_buf_printf(b, "%s%s", sep, c->name);
+    }
+}
+
+static void put_user(const struct nj_client *c, struct nj_buf *b)
+{
+    if (c->nkey != NULL) {
+        (void) nj_buf_printf(b, "%s/nkey:%s", c->account->name, c->nkey);
+    } else if (c->user != NULL) {
+        (void) nj_buf_printf(b, "%s/user:%s", c->account->name, c->user);
+    } else if (c->by_token) {
+        (void) nj_buf_printf(b, "%s/token", c->account->name);
+    }
+}
+
 void nj_client_make_label(struct nj_client *c)
 {
     struct nj_buf b;
-    nj_buf_init(&b, 16 * 1024);
-    const char *sep = "";
+    struct nj_buf text;
+    nj_buf_init(&b, LABEL_MAX_LEN);
+    nj_buf_init(&text, LABEL_MAX_LEN);
     if (c->version != NULL || c->lang != NULL || c->name != NULL) {
-        (void) nj_buf_puts(&b, " - \"");
-        if (c->version != NULL) {
-            (void) nj_buf_printf(&b, "v%s", c->version);
-            sep = ":";
-        }
-        if (c->lang != NULL) {
-            (void) nj_buf_printf(&b, "%s%s", sep, c->lang);
-            sep = ":";
-        }
-        if (c->name != NULL) {
-            (void) nj_buf_printf(&b, "%s%s", sep, c->name);
-        }
-        (void) nj_buf_putc(&b, '"');
+        put_names(c, &text);
+        put_quoted(&b, &text);
     }
-    if (c->nkey != NULL) {
-        (void) nj_buf_printf(&b, " - \"%s/nkey:%s\"", c->account->name, c->nkey);
-    } else if (c->user != NULL) {
-        (void) nj_buf_printf(&b, " - \"%s/user:%s\"", c->account->name, c->user);
-    } else if (c->by_token) {
-        (void) nj_buf_printf(&b, " - \"%s/token\"", c->account->name);
+    if (c->nkey != NULL || c->user != NULL || c->by_token) {
+        put_user(c, &text);
+        put_quoted(&b, &text);
     }
-    hide_controls(&b);
     nj_dealloc(c->label);
     c->label = b.len > 0 ? nj_buf_take(&b) : NULL;
     nj_buf_free(&b);
