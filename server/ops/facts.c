@@ -100,7 +100,7 @@ static void add_options(const struct nj_options *o, struct nj_varz_facts *v)
     v->ping_interval_ns = o->ping_interval_ns;
     v->ping_max = o->ping_max;
     v->http_host = o->http_host != NULL ? o->http_host : o->host;
-    v->http_base_path = o->http_base_path != NULL ? o->http_base_path : "/";
+    v->http_base_path = o->http_base_path != NULL ? o->http_base_path : "";
     v->max_control_line = o->max_control_line;
     v->max_payload = o->max_payload;
     v->max_pending = o->max_pending;
@@ -109,6 +109,17 @@ static void add_options(const struct nj_options *o, struct nj_varz_facts *v)
     v->config_digest = o->config_digest;
     v->tags = o->server_tags;
     v->tags_n = o->server_tags_n;
+    v->metadata = o->server_metadata;
+    v->metadata_n = o->server_metadata_n;
+}
+
+/* What clients are told in INFO. */
+static void add_address(const struct nj_hub *hub, struct nj_varz_facts *v)
+{
+    const struct nj_serving *s = hub->serving;
+    bool told = s->advertise_host != NULL;
+    v->host = told ? s->advertise_host : hub->host;
+    v->port = told && s->advertise_port > 0 ? s->advertise_port : hub->port;
 }
 
 static void varz(void *user, struct nj_varz_facts *v)
@@ -119,8 +130,7 @@ static void varz(void *user, struct nj_varz_facts *v)
     v->server_name = hub->server_name;
     v->version = hub->version;
     v->toolchain = hub->toolchain;
-    v->host = hub->host;
-    v->port = hub->port;
+    add_address(hub, v);
     v->auth_required = nj_serving_auth_required(hub->serving);
     v->tls_timeout_s = 2;
     v->auth_timeout_s = (double) hub->serving->limits.auth_timeout_us / 1e6;

@@ -8,12 +8,18 @@
 #include "natterjack/plugin.h"
 #include "ops/http_head.h"
 
-/* Is this decoded piece of the query the key? */
+/*
+ * Is this piece of the query, decoded, the key?  A query may be a megabyte of pieces: most of them
+ * are told apart by what stands there.
+ */
 static bool is_key(const char *s, size_t len, const char *key)
 {
-    size_t n = 0;
-    char *name = nj_http_unescape(s, len, true, &n);
-    bool same = name != NULL && n == strlen(key) && memcmp(name, key, n) == 0;
+    size_t n = strlen(key);
+    if (memchr(s, '%', len) == NULL && memchr(s, '+', len) == NULL) {
+        return len == n && memcmp(s, key, n) == 0;
+    }
+    char *name = nj_http_unescape(s, len, true, &len);
+    bool same = name != NULL && len == n && memcmp(name, key, n) == 0;
     nj_dealloc(name);
     return same;
 }

@@ -30,7 +30,7 @@ struct nj_monitor_config {
     const char *server_id;
     const char *version;       /* shown on the page at "/" */
     struct nj_tls_setup *tls;  /* HTTPS with it (a reference is taken); NULL: HTTP */
-    unsigned max_connections;  /* 128; the longest idle one makes room for a new one */
+    unsigned max_connections;  /* 128; the longest idle or slowest one makes room */
     uint64_t head_timeout_ms;  /* 5 s for request line and header */
     uint64_t body_timeout_ms;  /* 30 s */
     uint64_t write_timeout_ms; /* 30 s for one answer */

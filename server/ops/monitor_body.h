@@ -59,8 +59,9 @@ struct nj_connz_options {
 };
 
 /*
- * From a query string.  NJ_E_INVALID puts the text of the 400 answer into `why`.  Call
- * nj_connz_options_fini() in either case.
+ * From a query string.  On failure the text of the 400 answer is in `why`: NJ_E_INVALID is what
+ * cannot be decoded, NJ_E_UNSUPPORTED an order that there is not.  Call nj_connz_options_fini() in
+ * any case.
  */
 int nj_connz_options_parse(struct nj_connz_options *o, const char *query, struct nj_buf *why);
 void nj_connz_options_fini(struct nj_connz_options *o);

@@ -174,6 +174,7 @@ static void watch_phase(struct nj_mon_client *c, enum nj_http_phase phase)
     }
     c->timer_on = true;
     c->timer_phase = phase;
+    c->phase_since_ns = nj_mono_ns();
     (void) uv_timer_start(&c->timer, on_timer, phase_timeout_ms(c, phase), 0);
 }
 
@@ -486,20 +487,41 @@ void nj_mon_client_resume(struct nj_mon_client *c)
 
 /* ---- arriving -------------------------------------------------------------------------------- */
 
-/* Full: close the connection that has been idle for longest.  False: none is idle. */
+/* Has it got all that it asked for?  A newcomer has not: its request may be on the way. */
+static bool is_idle(const struct nj_mon_client *c)
+{
+    return c->heard && c->http.phase == NJ_HTTP_IDLE && c->sending.ptr == NULL;
+}
+
+/* Is `c` to go before `than`?  Who is idle goes first, then who has been at one thing for longest. */
+static bool goes_before(const struct nj_mon_client *c, const struct nj_mon_client *than)
+{
+    bool idle = is_idle(c);
+    bool other_idle = is_idle(than);
+    if (idle != other_idle) {
+        return idle;
+    }
+    return idle ? c->idle_since_ns < than->idle_since_ns
+                : c->phase_since_ns < than->phase_since_ns;
+}
+
+/*
+ * Full: one has to go.  A peer that says half a request, or does not read its answer, could else
+ * hold all places and shut the health probe out; a request that is honest takes milliseconds.
+ * False: all are on their way out already.
+ */
 static bool make_room(struct nj_monitor *mon)
 {
-    struct nj_mon_client *oldest = NULL;
+    struct nj_mon_client *first = NULL;
     for (struct nj_mon_client *c = mon->clients; c != NULL; c = c->next) {
-        bool idle = !c->closing && c->http.phase == NJ_HTTP_IDLE && c->sending.ptr == NULL;
-        if (idle && (oldest == NULL || c->idle_since_ns < oldest->idle_since_ns)) {
-            oldest = c;
+        if (!c->closing && (first == NULL || goes_before(c, first))) {
+            first = c;
         }
     }
-    if (oldest != NULL) {
-        nj_mon_client_close(oldest);
+    if (first != NULL) {
+        nj_mon_client_close(first);
     }
-    return oldest != NULL;
+    return first != NULL;
 }
 
 static struct nj_mon_client *new_client(struct nj_monitor *mon)
@@ -519,6 +541,7 @@ static struct nj_mon_client *new_client(struct nj_monitor *mon)
         c->tls = nj_mon_tls_new(mon->config.tls);
     }
     c->idle_since_ns = nj_mono_ns();
+    c->phase_since_ns = c->idle_since_ns;
     /* Both calls only fill in the struct: no descriptor is made yet, so they do not fail. */
     (void) uv_tcp_init(mon->loop, &c->tcp);
     (void) uv_timer_init(mon->loop, &c->timer);

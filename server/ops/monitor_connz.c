@@ -107,7 +107,7 @@ static int find_sort(struct nj_connz_options *o, const char *value)
             return NJ_OK;
         }
     }
-    return NJ_E_INVALID;
+    return NJ_E_UNSUPPORTED;
 }
 
 static int parse_sort(struct nj_connz_options *o, const char *query, struct nj_buf *why)
@@ -119,7 +119,7 @@ static int parse_sort(struct nj_connz_options *o, const char *query, struct nj_b
     } else if (o->state != NJ_CONNZ_CLOSED &&
                (o->sort == NJ_CONNZ_BY_STOP || o->sort == NJ_CONNZ_BY_REASON)) {
         (void) nj_buf_printf(why, "sort by %s only valid on closed connections", value);
-        rc = NJ_E_INVALID;
+        rc = NJ_E_UNSUPPORTED;
     }
     nj_dealloc(value);
     return rc;

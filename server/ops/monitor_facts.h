@@ -69,6 +69,8 @@ struct nj_varz_facts {
     const char *config_digest; /* "sha256:<hex>", "" without a file */
     char *const *tags;
     size_t tags_n;
+    char *const *metadata; /* key, value, key, value ... */
+    size_t metadata_n;     /* strings in it: twice the pairs */
     const char *system_account;
     uint64_t pinned_account_fails;
     struct nj_kind_counts slow, stale;

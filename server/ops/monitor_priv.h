@@ -62,6 +62,7 @@ struct nj_mon_client {
     size_t sealed;                    /* so many bytes of it are done */
     size_t input_counted;             /* our share of mon->input_bytes */
     int64_t idle_since_ns;
+    int64_t phase_since_ns; /* since then it has been at what it is at */
     enum nj_http_phase timer_phase;
     bool timer_on;
     bool reading;

@@ -210,7 +210,11 @@ static bool serve_connz(struct nj_mon_client *c)
     struct nj_connz_options o;
     struct nj_buf why;
     nj_buf_init(&why, 65536);
-    if (nj_connz_options_parse(&o, c->http.head.query, &why) != NJ_OK) {
+    int rc = nj_connz_options_parse(&o, c->http.head.query, &why);
+    if (rc != NJ_E_INVALID) { /* the reference counts no request that it cannot decode */
+        mon->counts[NJ_ENDPOINT_CONNZ].count++;
+    }
+    if (rc != NJ_OK) {
         answer_text(c, 400, why.ptr);
         nj_buf_free(&why);
         nj_connz_options_fini(&o);
@@ -270,7 +274,9 @@ bool nj_mon_serve(struct nj_mon_client *c)
         answer_text(c, 404, "404 page not found\n");
         return true;
     }
-    c->mon->counts[endpoint].count++;
+    if (endpoint != NJ_ENDPOINT_CONNZ) {
+        c->mon->counts[endpoint].count++;
+    }
     switch (endpoint) {
     case NJ_ENDPOINT_ROOT:
         serve_root(c);

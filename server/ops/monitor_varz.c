@@ -2,7 +2,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/alloc.h"
 #include "base/json.h"
 #include "ops/procstat.h"
 
@@ -150,6 +153,35 @@ static void put_ocsp_cache(struct nj_json *j, const struct nj_varz_facts *f)
     nj_json_end(j);
 }
 
+struct pair {
+    const char *key;
+    const char *value;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct pair *) a)->key, ((const struct pair *) b)->key);
+}
+
+static void put_metadata(struct nj_json *j, const struct nj_varz_facts *f)
+{
+    size_t n = f->metadata_n / 2;
+    if (n == 0) {
+        return;
+    }
+    struct pair *pairs = nj_calloc(n, sizeof(*pairs));
+    for (size_t i = 0; i < n; i++) {
+        pairs[i] = (struct pair){ f->metadata[2 * i], f->metadata[2 * i + 1] };
+    }
+    qsort(pairs, n, sizeof(*pairs), by_key);
+    nj_json_object(j, "metadata");
+    for (size_t i = 0; i < n; i++) {
+        nj_json_str(j, pairs[i].key, pairs[i].value);
+    }
+    nj_json_end(j);
+    nj_dealloc(pairs);
+}
+
 static void put_rest(struct nj_json *j, const struct nj_varz_facts *f,
                      const struct nj_request_count *counts, size_t counts_n)
 {
@@ -161,6 +193,7 @@ static void put_rest(struct nj_json *j, const struct nj_varz_facts *f,
     nj_json_time(j, "config_load_time", f->config_load_ns);
     nj_json_str(j, "config_digest", f->config_digest);
     nj_json_opt_strs(j, "tags", f->tags, f->tags_n);
+    put_metadata(j, f);
     put_feature_flags(j);
     nj_json_opt_str(j, "system_account", f->system_account);
     nj_json_opt_uint(j, "pinned_account_fails", f->pinned_account_fails);

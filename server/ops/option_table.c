@@ -131,7 +131,7 @@ static const struct nj_option table[] = {
       "0: off, -1: chosen by the system", "port of monitoring", AT(http_port), NULL, NULL },
     { "https_port", NO_ALIAS, NJ_OPTION_INT, NJ_RELOAD_NO, "0", "0: off, -1: chosen by the system",
       "port of monitoring over TLS", AT(https_port), NULL, NULL },
-    { "http_base_path", NO_ALIAS, NJ_OPTION_STRING, NJ_RELOAD_NO, "/", NULL,
+    { "http_base_path", NO_ALIAS, NJ_OPTION_STRING, NJ_RELOAD_NO, NULL, "path",
       "what monitoring's addresses begin with", AT(http_base_path), NULL, NULL },
 
     /* ---- TLS and who may connect ---- */

@@ -37,7 +37,7 @@ void nj_options_init(struct nj_options *o)
         .max_closed_clients = 10000,
         .connect_error_reports = 3600,
         .reconnect_error_reports = 1,
-        .http_base_path = nj_strdup("/"),
+        .http_base_path = nj_strdup(""),
     };
     nj_tls_block_init(&o->tls);
     o->require_fips = nj_fips_built_in();
@@ -217,7 +217,7 @@ static void read_tree(struct nj_option_reader *r, const char *path,
         r->o->host = nj_strdup("0.0.0.0");
     }
     if (r->o->http_base_path == NULL) {
-        r->o->http_base_path = nj_strdup("/");
+        r->o->http_base_path = nj_strdup("");
     }
 }
 

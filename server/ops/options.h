@@ -77,7 +77,7 @@ struct nj_options {
     char *http_host;
     int http_port;        /* 0 off, -1 random */
     int https_port;       /* likewise; not both */
-    char *http_base_path; /* as written; default "/" */
+    char *http_base_path; /* as written; default "" */
 
     /* authorization */
     char *user, *pass, *token; /* NULL when absent or empty */

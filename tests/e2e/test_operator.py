@@ -108,3 +108,51 @@ def test_an_ipv6_address_stands_in_brackets(run):
 
     assert p.returncode == 1
     assert '[FTL] Error listening on port: [::1]:%d, "listen tcp [::1]:%d: bind: ' % (port, port) in p.stderr
+
+
+@quick
+def test_half_requests_do_not_shut_the_health_probe_out(server):
+    s = server(monitor=True)
+    slow = []
+    try:
+        for _ in range(200):
+            c = socket.create_connection(("127.0.0.1", s.http_port))
+            slow.append(c)
+            c.sendall(b"POST /varz HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+            assert s.http("/healthz")[0] == 200
+    finally:
+        for c in slow:
+            c.close()
+
+
+@quick
+def test_a_name_cannot_pretend_to_be_a_user(server):
+    """What a client says of itself stands in quotes, and its own quotes and line ends do not end them."""
+    s = server(["-DV"])
+
+    s.client(name='x" - "$G/user:admin\u2028\x1b[1m\n\0', lang="c")
+
+    s.wait_log(r' - "c:x\\" - \\"\$G/user:admin\\u2028\\x1b\[1m\\n\\x00" - <<- \[PING\]')
+
+
+@quick
+def test_varz_shows_metadata_in_order_and_what_is_advertised(server):
+    s = server(conf='server_metadata { z: 1st, a: "<b>" }\nclient_advertise: "toad.example:4333"\n',
+               monitor=True)
+
+    _, _, body = s.http("/varz")
+    varz = s.get("/varz")
+
+    assert b'"metadata": {\n    "a": "\\u003cb\\u003e",\n    "z": "1st"\n  },\n  "feature_flags"' in body
+    assert (varz["host"], varz["port"]) == ("toad.example", 4333)
+    assert varz["http_base_path"] == ""
+
+
+def test_connz_counts_what_it_could_decode(server):
+    s = server(monitor=True)
+
+    for query, status in (("", 200), ("?sort=foo", 400), ("?sort=stop", 400), ("?limit=x", 400),
+                          ("?state=x", 400), ("?auth=x", 400), ("?subs=x", 400), ("?cid=x", 400)):
+        assert s.http("/connz" + query)[0] == status
+
+    assert s.get("/varz")["http_req_stats"]["/connz"] == 3
