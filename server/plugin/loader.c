@@ -44,7 +44,7 @@ static int check_owner(const struct stat *st, const char *what, struct nj_error 
                             what, (unsigned long) st->st_uid, (unsigned long) geteuid());
     }
     if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return nj_error_set(err, NJ_E_DENIED, "%s is writable by group or others (mode %04o)", what,
+        return nj_error_set(err, NJ_E_DENIED, "%s is writable by group or others (mode %04o): chmod go-w", what,
                             (unsigned) (st->st_mode & 07777));
     }
     return NJ_OK;
