@@ -146,6 +146,26 @@ static void read_template(struct reader *r, const struct nj_authmap_value *v, co
     }
 }
 
+/*
+ * What the server would find wrong with the subject when a client comes: values that are put in have no
+ * dots and are never empty, so the tokens are those that are written.  A queue may stand behind a blank.
+ */
+static int has_bad_tokens(const char *s)
+{
+    size_t token = 0; /* bytes of this token so far */
+    int ended = 0;    /* the token before was ">" */
+    for (; *s != '\0' && *s != ' '; s++) {
+        const char *brace = s[0] == '$' && s[1] == '{' ? strchr(s, '}') : NULL;
+        s = brace != NULL ? brace : s;
+        if (ended || (*s == '.' && token == 0)) {
+            return 1;
+        }
+        ended = *s == '.' && token == 1 && s[-1] == '>';
+        token = *s == '.' ? 0 : token + 1;
+    }
+    return ended || token == 0;
+}
+
 static void read_subjects(struct reader *r, const struct nj_authmap_value *v, struct rule *rule,
                           int list)
 {
@@ -156,8 +176,12 @@ static void read_subjects(struct reader *r, const struct nj_authmap_value *v, st
     rule->given[list] = 1;
     rule->lists[list] = rules_host->base->alloc((n + 1) * sizeof(struct template));
     for (size_t i = 0; i < n; i++) {
+        int faults = r->faults;
         read_template(r, item_of(v, i), "a subject is a text", rule,
                       &rule->lists[list][rule->lists_n[list]++]);
+        if (r->faults == faults && has_bad_tokens(item_of(v, i)->text)) {
+            fail(r, item_of(v, i), "the subject has an empty token, or more behind a \">\"");
+        }
     }
 }
 

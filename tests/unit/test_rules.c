@@ -249,6 +249,13 @@ static const struct {
       "1: expires is a number and ms, s, m or h, such as \"2m\"\n" },
     { "rules: [ { match { cn: a }, user: a, permissions: yes } ]",
       "1: permissions are a map of publish, subscribe and allow_responses\n" },
+    { "rules: [ { match { cn: a }, user: a\n permissions { publish: a..b } } ]",
+      "2: the subject has an empty token, or more behind a \">\"\n" },
+    { "rules: [ { match { cn: a }, user: a\n permissions { subscribe: { deny: [\"${1.2.3}.a.\"] } } } ]",
+      "2: the subject has an empty token, or more behind a \">\"\n" },
+    { "rules: [ { match { cn: a }, user: a\n permissions { publish: [\".a\"\n\"$CN.>.b\"] } } ]",
+      "2: the subject has an empty token, or more behind a \">\"\n"
+      "3: the subject has an empty token, or more behind a \">\"\n" },
     { "rules: [ 7 ]", "1: a rule is a map of match and user, or deny\n" },
     { "rules: [ { deny: a, users: b } ]", "1: a rule has no member \"users\"\n" },
     { "rules: [ { match { cn: \"*****\", ou: \"*****\" }, user: a } ]",
@@ -264,6 +271,18 @@ START_TEST(bad_options_are_reported_with_their_line)
 
     ck_assert_str_eq(reported.ptr, bad_options[_i].errors);
     nj_buf_free(&reported);
+    nj_value_free(&v);
+}
+END_TEST
+
+START_TEST(subjects_of_every_kind_are_taken)
+{
+    struct nj_authmap_value *v =
+        options_of("rules: [ { match { cn: \"*\" }, user: u, permissions { publish: [ \">\", \"a.>\", \"*.a\", "
+                   "\"${1.2.3}.$1.x$CN\", \"a>.b\" ], subscribe: [ \"a.* q.r\", \"> q\" ] } } ]");
+    nj_buf_init(&reported, SIZE_MAX);
+
+    ck_assert_int_eq(map->check(v, &report), NJ_OK);
     nj_value_free(&v);
 }
 END_TEST
@@ -593,6 +612,7 @@ static Suite *rules_suite(void)
     tcase_add_test(tc, a_nasty_pattern_takes_linear_time);
     tcase_add_loop_test(tc, bad_options_are_reported_with_their_line, 0,
                         (int) (sizeof(bad_options) / sizeof(bad_options[0])));
+    tcase_add_test(tc, subjects_of_every_kind_are_taken);
     tcase_add_test(tc, a_member_that_serves_as_a_variable_is_not_unknown);
     tcase_add_loop_test(tc, a_rule_decides_by_the_values_of_its_types, 0,
                         (int) (sizeof(decisions) / sizeof(decisions[0])));
