@@ -149,6 +149,9 @@ static void words_build(struct words *w, const struct nj_tls_ctx *ctx, unsigned 
         }
     }
     words_add(w, ":+", "SIGN-ALL");
+    /* TLS 1.2 would still sign with SHA-1 for who asks for it, and take such a signature. */
+    words_add(w, ":-", "SIGN-RSA-SHA1");
+    words_add(w, ":-", "SIGN-ECDSA-SHA1");
     words_add(w, ":+", "COMP-NULL");
     words_add(w, ":+", "CTYPE-X509");
     if ((ctx->role & NJ_TLS_ROLE_ACCEPT) != 0) {

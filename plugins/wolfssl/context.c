@@ -413,13 +413,17 @@ static int verify_mode(enum nj_wolf_side side, uint32_t verify)
                : WOLFSSL_VERIFY_NONE;
 }
 
-/* Signatures inside handshakes: the library would also take SHA-1 and Ed25519. */
+/* Signatures inside handshakes: the library would also make and take some with SHA-1. */
 static int set_signatures(WOLFSSL_CTX *c, struct nj_error *err)
 {
-#if NJ_WOLF_FIPS && defined(OPENSSL_EXTRA)
-    static const char approved[] = "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:RSA-PSS+SHA256:"
-                                   "RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512";
-    int rc = wolfSSL_CTX_set1_sigalgs_list(c, approved);
+#if defined(OPENSSL_EXTRA)
+    static const char names[] =
+#if NJ_WOLF_ED25519 && !NJ_WOLF_FIPS
+        "ED25519:"
+#endif
+        "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
+        "RSA+SHA256:RSA+SHA384:RSA+SHA512";
+    int rc = wolfSSL_CTX_set1_sigalgs_list(c, names);
     if (rc != WOLFSSL_SUCCESS) {
         return ctx_failed(err, "the signature algorithms", rc);
     }

@@ -278,3 +278,27 @@ def test_handshakes_are_counted_by_their_end(server, certs):
     assert handshakes(s)["failed"] == want
     assert handshakes(s)["full"] == 1
     assert handshakes(s)["resumed"] == 1
+
+
+# -- signatures inside the handshake
+
+LOW = ("-tls1_2", "-cipher", "DEFAULT:@SECLEVEL=0")     # openssl itself lets SHA-1 pass then
+
+
+@quick
+def test_server_signs_nothing_with_sha1(listed):
+    """Not even for a client of TLS 1.2 that offers nothing else."""
+    s = listed("", "rsa")
+
+    assert suite(s, *LOW, "-sigalgs", "RSA+SHA256") is not None
+    assert suite(s, *LOW, "-sigalgs", "RSA+SHA1") is None
+
+
+@quick
+def test_no_client_is_asked_to_sign_with_sha1(listed, certs):
+    s = listed("verify: true\n ca_file: '%s'" % certs.ca.cert)
+
+    out = s_client(s, *LOW, "-cert", certs.client.cert, "-key", certs.client.key)
+
+    asked = re.search(r"^Requested Signature Algorithms: (.*)$", out, re.M).group(1)
+    assert "ECDSA+SHA256" in asked and "SHA1" not in asked
