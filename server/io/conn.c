@@ -422,6 +422,10 @@ void nj_conn_flush(struct nj_conn *c)
         }
         return;
     }
+    if (rc == NJ_OK && c->state == NJ_CONN_FLUSHING && c->tls != NULL) {
+        nj_tls_stream_close_notify(c); /* unless it went out at once */
+        rc = nj_tls_stream_unsent(c->tls) > 0 ? NJ_WANT_WRITE : NJ_OK;
+    }
     c->wants_write = rc == NJ_WANT_WRITE;
     keep_deadline(c, before, c->wants_write);
     if (!c->wants_write && c->state == NJ_CONN_FLUSHING) {
