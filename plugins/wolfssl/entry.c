@@ -211,10 +211,11 @@ uint64_t nj_wolf_caps(void)
     return aes_asm ? bits | NJ_TLS_CAP_AES_ASM : bits;
 }
 
-/* Each thread grows caches of its own, of the curve points up to 12 MB, and would leave them. */
+/* Each thread grows caches of its own, of the curve points up to 12 MB, and would leave them.
+ * Without thread-local storage there is one for all, whose lock the library would take away. */
 void nj_wolf_thread_detach(void)
 {
-#if defined(FP_ECC) && defined(HAVE_ECC)
+#if defined(FP_ECC) && defined(HAVE_ECC) && defined(HAVE_THREAD_LS)
     wc_ecc_fp_free();
 #endif
 #ifdef OPENSSL_EXTRA
