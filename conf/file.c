@@ -1,11 +1,12 @@
 /* file.c: configurations from files and memory; includes. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/open_file.h"
+#include "base/quote.h"
 #include "conf/goconv.h"
 #include "conf/parser.h"
 #include "natterjack/plugin.h"
@@ -86,15 +87,10 @@ int nj_conf_parse_text(const char *name, const char *text, size_t len, struct nj
     return parse_as(name, text, len, NULL, conf_out, why);
 }
 
-/* "open x.conf: no such file or directory": the system's words, in lower case. */
-static int io_failed(struct nj_buf *why, const char *doing, const char *path, int number)
+static int read_failed(struct nj_buf *why, const char *path, int number)
 {
-    char reason[128];
-    const char *text = strerror_r(number, reason, sizeof(reason));
-    (void) nj_buf_printf(why, "%s %s: ", doing, path);
-    for (; *text != '\0'; text++) {
-        (void) nj_buf_putc(why, *text >= 'A' && *text <= 'Z' ? (char) (*text + 32) : *text);
-    }
+    char words[128];
+    (void) nj_buf_printf(why, "read %s: %s", path, nj_errno_text(number, words, sizeof(words)));
     return NJ_E_IO;
 }
 
@@ -114,7 +110,7 @@ static int read_all(int fd, const char *path, struct nj_buf *out, struct nj_buf 
         if (n > 0) {
             out->len += (size_t) n;
         } else if (errno != EINTR) {
-            return io_failed(why, "read", path, errno);
+            return read_failed(why, path, errno);
         }
     }
 }
@@ -124,9 +120,11 @@ static int parse_named(const char *path, const struct nj_parser *from, struct nj
 {
     struct nj_buf text;
     nj_buf_init(&text, NJ_CONF_MAX_FILE + 65536);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char words[128];
+    int fd = nj_open_to_read(path, words, sizeof(words));
     if (fd < 0) {
-        return io_failed(why, "open", path, errno);
+        (void) nj_buf_printf(why, "open %s: %s", path, words);
+        return NJ_E_IO;
     }
     int rc = read_all(fd, path, &text, why);
     (void) close(fd);

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/open_file.h"
 #include "base/rcu.h"
 #include "base/trim.h"
 #include "base/version.h"
@@ -40,6 +41,7 @@
 #include "tls/ocsp_peer.h"
 #include "tls/fips.h"
 
+#define DESCRIPTORS_MIN 32 /* and two for each worker */
 #define FIRST_CID 5 /* the reference's internal clients have the first four */
 
 struct server {
@@ -68,6 +70,25 @@ static void raise_descriptor_limit(void)
         r.rlim_cur = r.rlim_max;
         (void) setrlimit(RLIMIT_NOFILE, &r);
     }
+}
+
+static unsigned workers_wanted(const struct nj_options *o)
+{
+    unsigned n = o->workers > 0 ? (unsigned) o->workers : nj_cpus_allowed();
+    return n > 256 ? 256 : n;
+}
+
+/* What follows has no words for it: the event loop aborts, and a server without a listener is none. */
+static int check_descriptor_limit(const struct nj_options *o)
+{
+    struct rlimit r;
+    unsigned needed = DESCRIPTORS_MIN + 2 * workers_wanted(o);
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY || r.rlim_cur >= needed) {
+        return 0;
+    }
+    nj_log(NJ_LVL_FTL, "%llu open files are allowed (ulimit -n), and the server needs at least %u",
+           (unsigned long long) r.rlim_cur, needed);
+    return 1;
 }
 
 /* Keys lie in the memory of a library: no core file, no debugger of another user. */
@@ -320,8 +341,7 @@ static const struct nj_worker_ops worker_ops = {
 
 static int start_workers(struct server *s, struct nj_error *err)
 {
-    unsigned n = s->o->workers > 0 ? (unsigned) s->o->workers : nj_cpus_allowed();
-    n = n > 256 ? 256 : n;
+    unsigned n = workers_wanted(s->o);
     s->hub.per_worker = nj_calloc(n, sizeof(struct nj_hub_worker));
     return nj_workers_start(&s->hub.workers, (uint16_t) n, &worker_ops, &s->hub, err);
 }
@@ -609,6 +629,7 @@ static void make_reload(struct server *s)
 
 static void serve(struct server *s)
 {
+    nj_open_files_only();
     make_reload(s);
     struct nj_control_config config = { .loop = &s->loop,
                                         .hub = &s->hub,
@@ -643,13 +664,16 @@ static void give_up(struct server *s)
 int nj_server_run(const struct nj_options *o, const struct nj_options_source *again,
                   struct nj_registry *reg, const char *program)
 {
+    raise_descriptor_limit();
+    if (check_descriptor_limit(o) != 0) {
+        return 1;
+    }
     struct server *s = nj_zalloc(sizeof(*s));
     s->o = o;
     s->again = again;
     s->reg = reg;
     s->program = program;
     s->start_ns = nj_wall_ns();
-    raise_descriptor_limit();
     keep_memory_private(o);
     nj_trim_init();
     (void) signal(SIGPIPE, SIG_IGN);

@@ -1,12 +1,13 @@
 #include "tls/pem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/open_file.h"
+#include "base/quote.h"
 
 #define BEGIN "-----BEGIN "
 #define END "-----END "
@@ -181,13 +182,11 @@ void nj_pem_fini(struct nj_pem *pem)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* The system's reason in the reference's spelling: no capital in front. */
-static int io_error(struct nj_error *err, const char *verb, const char *path, int number)
+static int read_error(struct nj_error *err, const char *path, int number)
 {
-    char reason[128];
-    const char *text = strerror_r(number, reason, sizeof(reason));
-    char first = text[0] >= 'A' && text[0] <= 'Z' ? (char) (text[0] - 'A' + 'a') : text[0];
-    return nj_error_set(err, NJ_E_IO, "%s %s: %c%s", verb, path, first, text + 1);
+    char words[128];
+    return nj_error_set(err, NJ_E_IO, "read %s: %s", path,
+                        nj_errno_text(number, words, sizeof(words)));
 }
 
 /* A buffer that may have held a key must not be left behind when it grows. */
@@ -216,7 +215,7 @@ static int read_all(int fd, const char *path, size_t limit, char **text_out, siz
             continue;
         }
         if (n < 0) {
-            rc = io_error(err, "read", path, errno);
+            rc = read_error(err, path, errno);
         }
         if (n <= 0) {
             break;
@@ -246,9 +245,10 @@ int nj_pem_load_file(struct nj_pem *pem, const char *path, size_t limit, struct 
     char *text = NULL;
     size_t len = 0;
     *pem = (struct nj_pem){ 0 };
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    char words[128];
+    int fd = nj_open_to_read(path, words, sizeof(words));
     if (fd < 0) {
-        return io_error(err, "open", path, errno);
+        return nj_error_set(err, NJ_E_IO, "open %s: %s", path, words);
     }
     int rc = read_all(fd, path, limit, &text, &len, err);
     if (rc == NJ_OK) {

@@ -1,11 +1,14 @@
 """What an operator meets on bad days: no descriptors, wrong ports, names that nobody knows."""
+import os
 import resource
+import shutil
 import signal
 import socket
 
 import pytest
 
 import wire
+from reloading import refused
 
 quick = pytest.mark.quick
 
@@ -156,3 +159,38 @@ def test_connz_counts_what_it_could_decode(server):
         assert s.http("/connz" + query)[0] == status
 
     assert s.get("/varz")["http_req_stats"]["/connz"] == 3
+
+
+@pytest.mark.own
+@quick
+@pytest.mark.parametrize("what", ["inc.conf", "cert.pem"])
+def test_a_reload_waits_for_no_pipe(server, certs, tmp_path, what):
+    """Else no health probe is answered and no signal heard until somebody writes into it."""
+    path = tmp_path / "s0" / what
+    path.parent.mkdir()
+    pair = certs.server_ecdsa
+    if what == "inc.conf":
+        path.write_text("max_payload: 1000\n")
+        conf = "include inc.conf\n"
+    else:
+        shutil.copy(pair.cert, path)
+        conf = 'tls { cert_file: "cert.pem", key_file: "%s" }\n' % pair.key
+    s = server(conf=conf, monitor=True)
+    path.unlink()
+    os.mkfifo(path)
+
+    why = refused(s)
+
+    assert why.endswith("%s: not a file that can be read again" % what), why
+    assert s.http("/healthz")[0] == 200
+
+
+@pytest.mark.own
+@quick
+@pytest.mark.parametrize("most", [8, 16, 24])
+def test_a_start_with_few_descriptors_says_so(run, most):
+    p = run(["-a", "127.0.0.1", "-p", "-1", "-m", "-1", "--workers", "4"],
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
+
+    assert p.returncode == 1
+    assert ("[FTL] %d open files are allowed (ulimit -n), and the server needs at least 40" % most) in p.stderr
