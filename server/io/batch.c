@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/yield.h"
+#include "io/conn.h"
 #include "io/worker.h"
 
 #define KEEP_SPARE 64
@@ -102,7 +103,7 @@ void nj_batch_await(struct nj_worker *w, const struct nj_batch *b)
     }
 }
 
-void nj_batch_send_home(struct nj_worker *w, struct nj_batch *b)
+static void go_home(const struct nj_worker *w, struct nj_batch *b)
 {
     struct nj_worker *src = w->set->at[b->from];
     struct nj_item *head = atomic_load_explicit(&src->home, memory_order_relaxed);
@@ -110,6 +111,47 @@ void nj_batch_send_home(struct nj_worker *w, struct nj_batch *b)
         b->item.next = head;
     } while (!atomic_compare_exchange_weak_explicit(&src->home, &head, &b->item,
                                                     memory_order_release, memory_order_relaxed));
+}
+
+static struct nj_batch *batch_of(struct nj_item *item)
+{
+    return (struct nj_batch *) (void *) item; /* first member */
+}
+
+static void let_oldest_go(struct nj_worker *w)
+{
+    struct nj_item *it = w->held;
+    w->held = it->next;
+    if (w->held == NULL) {
+        w->held_end = &w->held;
+    }
+    go_home(w, batch_of(it));
+}
+
+void nj_batch_send_home(struct nj_worker *w, struct nj_batch *b)
+{
+    if (w->held == NULL && nj_conn_is_written(w, w->owed)) {
+        go_home(w, b);
+        return;
+    }
+    b->held_until = w->owed;
+    b->item.next = NULL;
+    *w->held_end = &b->item;
+    w->held_end = &b->item.next;
+}
+
+void nj_batch_send_written(struct nj_worker *w)
+{
+    while (w->held != NULL && nj_conn_is_written(w, batch_of(w->held)->held_until)) {
+        let_oldest_go(w);
+    }
+}
+
+void nj_batch_send_all(struct nj_worker *w)
+{
+    while (w->held != NULL) {
+        let_oldest_go(w);
+    }
 }
 
 static void come_home(struct nj_worker *w)

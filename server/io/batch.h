@@ -30,6 +30,7 @@ struct nj_batch {
     uint32_t reserved;
     uint64_t handover; /* number of the source's hand-over that it belongs to */
     size_t len, cap;
+    uint64_t held_until; /* at its destination: numbers of the backlog that have to be written first */
     uint64_t weight; /* len and referenced payloads: what counts against the credit */
     uint8_t *bytes;
 };
@@ -49,8 +50,13 @@ void nj_batch_hand_over(struct nj_worker *w);
 /* The destination, before it runs a batch: the others of its hand-over are in their inboxes. */
 void nj_batch_await(struct nj_worker *w, const struct nj_batch *b);
 
-/* The destination has run it. */
+/* The destination has run it.  It goes home, and its credit with it, when what was in it for many is
+ * written; so the source cannot outrun the sockets. */
 void nj_batch_send_home(struct nj_worker *w, struct nj_batch *b);
+
+/* The destination: send home what has been written; when it ends, what has not. */
+void nj_batch_send_written(struct nj_worker *w);
+void nj_batch_send_all(struct nj_worker *w);
 
 /* Is this worker over its credit with some destination?  Takes home what has come back. */
 bool nj_batch_over_credit(struct nj_worker *w);

@@ -15,6 +15,10 @@
 #define IOV_MOST 64
 /* Of one turn, for newcomers and who yielded; another one begins while less is spent. */
 #define LAST_US 40
+#define BACKLOG_US 100 /* of one turn, for writing what waits in the backlog */
+#define BACKLOG_STEP 4 /* connections between looks at the clock */
+#define FAN_MOST 8     /* connections that one read has something for and that do not wait there */
+#define OWED_LEN 65536 /* bytes that wait there for one connection: who adds to them waits as well */
 
 /* ---- poll set ---------------------------------------------------------------------------------- */
 
@@ -37,7 +41,7 @@ static void watch(struct nj_conn *c, uint32_t events)
 static void rewatch(struct nj_conn *c)
 {
     uint32_t events = 0;
-    if (c->state == NJ_CONN_OPEN && !c->is_paused && !c->waits_turn) {
+    if (c->state == NJ_CONN_OPEN && !c->is_paused && !c->waits_turn && !c->owes) {
         events |= EPOLLIN;
     }
     if (c->wants_write && c->state != NJ_CONN_CLOSED) {
@@ -81,6 +85,18 @@ static void input(struct nj_conn *c, const uint8_t *ptr, size_t len)
     }
 }
 
+/* What was read had something for many: it is not read on until that is written. */
+static void owe(struct nj_conn *c)
+{
+    struct nj_worker *w = c->worker;
+    c->owes_until = w->owed > c->owes_until ? w->owed : c->owes_until;
+    if (w->owed > 0 && !c->on_owing_list) {
+        c->on_owing_list = true;
+        c->next_owing = w->owing;
+        w->owing = c;
+    }
+}
+
 static ssize_t read_socket(struct nj_conn *c, size_t *direct_out)
 {
     struct nj_worker *w = c->worker;
@@ -116,12 +132,14 @@ static void do_read(struct nj_conn *c)
     }
     /* What made the peer send this may lie in the inbox: it goes first (promises P2 and P4). */
     (void) nj_worker_drain(c->worker);
+    nj_worker_next_cause(c->worker);
     if (direct > 0 && c->state == NJ_CONN_OPEN) {
         c->ops->direct_done(c, direct);
     }
     if ((size_t) n > direct && c->state == NJ_CONN_OPEN) {
         input(c, c->worker->read_buf, (size_t) n - direct);
     }
+    owe(c);
 }
 
 /* ---- the end of the turn ------------------------------------------------------------------------ */
@@ -162,6 +180,10 @@ static void wait_no_more(struct nj_conn *c)
 static void serve_at_end(struct nj_conn *c)
 {
     bool yielded = c->yields;
+    if (c->state == NJ_CONN_OPEN && c->owes) {
+        wait_for_end(c);
+        return;
+    }
     c->takes_long = false;
     if (c->state == NJ_CONN_OPEN && yielded) {
         nj_conn_resume(c);
@@ -187,6 +209,51 @@ bool nj_conn_serve_last(struct nj_worker *w)
     return true;
 }
 
+/* ---- lists of those that have bytes to send ------------------------------------------------------ */
+
+static void append(struct nj_conn *c, struct nj_conn ***endp)
+{
+    c->is_dirty = true;
+    c->next_dirty = NULL;
+    c->at_dirty = *endp;
+    **endp = c;
+    *endp = &c->next_dirty;
+}
+
+static void put_into_backlog(struct nj_conn *c)
+{
+    if (!c->is_dirty) {
+        c->in_backlog = true;
+        c->backlog_seq = ++c->worker->backlog_seq;
+        append(c, &c->worker->backlog_end);
+    }
+}
+
+static void take_off(struct nj_conn *c)
+{
+    if (!c->is_dirty) {
+        return;
+    }
+    *c->at_dirty = c->next_dirty;
+    if (c->next_dirty != NULL) {
+        c->next_dirty->at_dirty = c->at_dirty;
+    } else if (c->in_backlog) {
+        c->worker->backlog_end = c->at_dirty;
+    } else {
+        c->worker->dirty_end = c->at_dirty;
+    }
+    c->is_dirty = false;
+    c->in_backlog = false;
+}
+
+/* The read under way has to wait for this one of the backlog. */
+static void owe_for(const struct nj_conn *c, bool much)
+{
+    if (much && c->worker->owed < c->backlog_seq) {
+        c->worker->owed = c->backlog_seq;
+    }
+}
+
 /* ---- events ------------------------------------------------------------------------------------- */
 
 static void ready(struct nj_worker *w, struct nj_source *src, uint32_t events)
@@ -198,10 +265,13 @@ static void ready(struct nj_worker *w, struct nj_source *src, uint32_t events)
     }
     if ((events & EPOLLOUT) != 0 || (c->state == NJ_CONN_FLUSHING && events != 0)) {
         c->wants_write = false;
-        nj_conn_dirty(c);
+        if (c->in_backlog) {
+            rewatch(c); /* it waits there since an earlier turn: not again, please */
+        }
+        put_into_backlog(c);
     }
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && c->state == NJ_CONN_OPEN &&
-        !c->is_paused && !c->waits_turn) {
+        !c->is_paused && !c->waits_turn && !c->owes) {
         if (c->is_new || c->takes_long) {
             wait_for_end(c);
         } else {
@@ -258,8 +328,10 @@ void nj_conn_resume(struct nj_conn *c)
     c->is_paused = false; /* the list forgets it at its next walk */
     c->yields = false;
     c->paused_until_us = 0;
+    nj_worker_next_cause(c->worker);
     while (c->rest != NULL && !c->is_paused && c->state == NJ_CONN_OPEN && offer_rest(c)) {
     }
+    owe(c);
     rewatch(c);
     if (c->half_closed) {
         nj_conn_peer_ended(c);
@@ -287,6 +359,9 @@ void nj_conn_yield(struct nj_conn *c)
 
 static bool resume_is_due(struct nj_conn *c, bool credit)
 {
+    if (c->owes) {
+        return false;
+    }
     if (c->paused_until_us == NJ_PAUSE_FOR_CREDIT) {
         return credit;
     }
@@ -331,12 +406,20 @@ static void publish_queued(struct nj_conn *c)
     atomic_store_explicit(&s->queued, c->out.len, memory_order_relaxed);
 }
 
+/* Few of what is read now, and whoever is answered, are written in this turn; the others when it is
+ * their turn in the backlog. */
 static void put_on_dirty_list(struct nj_conn *c)
 {
-    if (!c->is_dirty && !c->wants_write) {
-        c->is_dirty = true;
-        c->next_dirty = c->worker->dirty;
-        c->worker->dirty = c;
+    struct nj_worker *w = c->worker;
+    if (c->in_backlog) {
+        owe_for(c, c->out.len > OWED_LEN);
+    } else if (c->is_dirty || c->wants_write) {
+        return;
+    } else if (w->fan++ < FAN_MOST) {
+        append(c, &w->dirty_end);
+    } else {
+        put_into_backlog(c);
+        owe_for(c, true);
     }
 }
 
@@ -443,15 +526,57 @@ void nj_conn_flush_last(struct nj_conn *c)
     }
 }
 
+static void write_first(struct nj_conn *c)
+{
+    take_off(c);
+    nj_conn_flush(c);
+}
+
 void nj_conn_flush_dirty(struct nj_worker *w)
 {
     while (w->dirty != NULL) {
-        struct nj_conn *c = w->dirty;
-        w->dirty = c->next_dirty;
-        c->next_dirty = NULL;
-        c->is_dirty = false;
-        nj_conn_flush(c);
+        write_first(w->dirty);
     }
+}
+
+void nj_conn_flush_all(struct nj_worker *w)
+{
+    nj_conn_flush_dirty(w);
+    while (w->backlog != NULL) {
+        write_first(w->backlog);
+    }
+}
+
+/* Who has paid is read again; who has not is not, from now on. */
+static void settle(struct nj_worker *w)
+{
+    struct nj_conn **at = &w->owing;
+    while (*at != NULL) {
+        struct nj_conn *c = *at;
+        c->owes = !nj_conn_is_written(w, c->owes_until);
+        if (c->owes) {
+            at = &c->next_owing;
+        } else {
+            *at = c->next_owing;
+            c->on_owing_list = false;
+        }
+        rewatch(c);
+    }
+}
+
+void nj_conn_write_some(struct nj_worker *w)
+{
+    nj_conn_flush_dirty(w);
+    if (w->backlog != NULL) {
+        int64_t until = nj_mono_us() + BACKLOG_US;
+        do {
+            for (unsigned n = 0; n < BACKLOG_STEP && w->backlog != NULL; n++) {
+                write_first(w->backlog);
+            }
+        } while (w->backlog != NULL && nj_mono_us() < until);
+    }
+    settle(w);
+    nj_batch_send_written(w);
 }
 
 static void on_write_deadline(struct nj_timer *t, void *arg)
@@ -546,13 +671,13 @@ static void forget_paused(struct nj_conn *c)
     }
 }
 
-static void forget_dirty(struct nj_conn *c)
+static void forget_owing(struct nj_conn *c)
 {
-    for (struct nj_conn **at = &c->worker->dirty; c->is_dirty && *at != NULL;
-         at = &(*at)->next_dirty) {
+    for (struct nj_conn **at = &c->worker->owing; c->on_owing_list && *at != NULL;
+         at = &(*at)->next_owing) {
         if (*at == c) {
-            *at = c->next_dirty;
-            c->is_dirty = false;
+            *at = c->next_owing;
+            c->on_owing_list = false;
             return;
         }
     }
@@ -564,7 +689,8 @@ void nj_conn_free_dead(struct nj_worker *w)
         struct nj_conn *c = w->dead;
         w->dead = c->next_dead;
         forget_paused(c);
-        forget_dirty(c);
+        forget_owing(c);
+        take_off(c);
         close_socket(c);
         nj_outbox_clear(&c->out, &w->pool);
         nj_tls_stream_free(c);

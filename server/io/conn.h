@@ -65,17 +65,24 @@ struct nj_conn {
     uint32_t slot, gen;
     enum nj_conn_state state;
     uint32_t watched; /* epoll events asked for */
-    bool is_dirty;
+    bool is_dirty;    /* on one of the worker's lists of those that have bytes to send */
+    bool in_backlog;  /* on the one that has a budget */
     bool is_paused;
     bool on_paused_list;
     bool is_new;      /* the room above: a handshake may be ahead, which takes long */
     bool waits_turn;  /* for the end of a turn: on the worker's list, not in the poll set */
     bool yields;      /* paused until then */
     bool takes_long;  /* what was read of it last made it yield */
+    bool owes;        /* not read: what it gave to others is not written yet */
+    bool on_owing_list;
     bool wants_write; /* the socket is full */
     bool half_closed; /* TLS: the peer has ended, and what came before is not looked at yet */
     struct nj_outbox out;
     struct nj_conn *next_dirty;
+    struct nj_conn **at_dirty; /* what points to it */
+    struct nj_conn *next_owing;
+    uint64_t backlog_seq;      /* its number in the backlog */
+    uint64_t owes_until;       /* numbers up to this one have to be written first */
     struct nj_conn *next_dead;
     struct nj_conn *next_paused;
     struct nj_conn *next_last;
@@ -142,12 +149,26 @@ void nj_conn_close_flushed(struct nj_conn *c);
 /* Bytes waiting for this connection: outbox and inboxes. */
 uint64_t nj_conn_pending(const struct nj_conn *c);
 
+/* Are all of the backlog up to this number written, or full, or gone? */
+static inline bool nj_conn_is_written(const struct nj_worker *w, uint64_t seq)
+{
+    return w->backlog == NULL || w->backlog->backlog_seq > seq;
+}
+
 /* For the worker's loop.  Newcomers and who yielded come last in a turn, once each, and have a budget
  * for it: those beyond it wait, so that a storm of them cannot stop the messages of the others.
  * False: nobody waited. */
 bool nj_conn_serve_last(struct nj_worker *w);
 void nj_conn_resume_due(struct nj_worker *w);
-void nj_conn_flush_dirty(struct nj_worker *w);
+
+/*
+ * Write what there is to be written.  What one read has for many connections, and sockets that were
+ * full, wait in the backlog, first come first served: the first function writes of it for a while
+ * only, once in a turn, and whoever caused more is not read until that is written.
+ */
+void nj_conn_write_some(struct nj_worker *w);
+void nj_conn_flush_dirty(struct nj_worker *w); /* not of the backlog */
+void nj_conn_flush_all(struct nj_worker *w);
 void nj_conn_free_dead(struct nj_worker *w);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/trim.h"
 
 #define KEEP_BIG 512   /* 8 MiB */
+#define KEEP_MIDDLE 1024
 #define KEEP_SMALL 4096
 #define KEEP_REF 4096
 
@@ -27,6 +28,7 @@ static void free_list(struct nj_piece *p)
 void nj_pool_fini(struct nj_pool *pool)
 {
     free_list(pool->big);
+    free_list(pool->middle);
     free_list(pool->small);
     free_list(pool->ref);
     nj_pool_init(pool);
@@ -68,6 +70,8 @@ static void give_back(struct nj_pool *pool, struct nj_piece *p)
         keep(&pool->ref, &pool->ref_n, KEEP_REF, p);
     } else if (p->cap == NJ_PIECE_SMALL) {
         keep(&pool->small, &pool->small_n, KEEP_SMALL, p);
+    } else if (p->cap == NJ_PIECE_MIDDLE) {
+        keep(&pool->middle, &pool->middle_n, KEEP_MIDDLE, p);
     } else {
         keep(&pool->big, &pool->big_n, KEEP_BIG, p);
     }
@@ -89,13 +93,19 @@ static size_t room_left(const struct nj_piece *p)
     return p == NULL || p->cap == 0 ? 0 : p->cap - p->end;
 }
 
-/* A piece to write into.  Small first: most answers are short, and headers between references
+/* A piece to write into.  Not a large one first: most answers are short, and headers between references
  * are too. */
 static struct nj_piece *add_room(struct nj_outbox *ob, struct nj_pool *pool, size_t n)
 {
-    bool small = n <= NJ_PIECE_SMALL && (ob->last == NULL || ob->last->cap == 0);
-    struct nj_piece *p = small ? take(&pool->small, &pool->small_n, NJ_PIECE_SMALL)
-                               : take(&pool->big, &pool->big_n, NJ_PIECE_BIG);
+    bool first = ob->last == NULL || ob->last->cap == 0;
+    struct nj_piece *p;
+    if (first && n <= NJ_PIECE_SMALL) {
+        p = take(&pool->small, &pool->small_n, NJ_PIECE_SMALL);
+    } else if (first && n <= NJ_PIECE_MIDDLE) {
+        p = take(&pool->middle, &pool->middle_n, NJ_PIECE_MIDDLE);
+    } else {
+        p = take(&pool->big, &pool->big_n, NJ_PIECE_BIG);
+    }
     link_last(ob, p);
     return p;
 }

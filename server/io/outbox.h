@@ -16,6 +16,7 @@
 
 #define NJ_REF_MIN 2048
 #define NJ_PIECE_BIG 16384 /* one TLS record */
+#define NJ_PIECE_MIDDLE 4096 /* with one message of 1 KiB for each of a thousand, 4 MiB and not 16 */
 #define NJ_PIECE_SMALL 1024
 
 struct nj_piece {
@@ -30,8 +31,8 @@ struct nj_piece {
 
 /* Free pieces of one worker, a list for each size; keeps a bounded number, frees the rest. */
 struct nj_pool {
-    struct nj_piece *big, *small, *ref;
-    uint32_t big_n, small_n, ref_n;
+    struct nj_piece *big, *middle, *small, *ref;
+    uint32_t big_n, middle_n, small_n, ref_n;
 };
 
 void nj_pool_init(struct nj_pool *pool);

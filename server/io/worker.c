@@ -106,6 +106,7 @@ bool nj_worker_drain(struct nj_worker *w)
     struct nj_item *item = nj_inbox_take(&w->inbox);
     while (item != NULL) {
         struct nj_item *next = item->next;
+        nj_worker_next_cause(w);
         item->run(w, item);
         item = next;
     }
@@ -114,7 +115,7 @@ bool nj_worker_drain(struct nj_worker *w)
 
 static int poll_timeout_ms(struct nj_worker *w)
 {
-    if (w->last != NULL || w->has_more) {
+    if (w->last != NULL || w->backlog != NULL || w->has_more) {
         return 0;
     }
     int64_t next = nj_timers_next(&w->timers);
@@ -149,19 +150,13 @@ static int poll_events(struct nj_worker *w, struct epoll_event *events)
     return n < 0 ? 0 : n;
 }
 
-/* In this order: promise P1. */
-static void hand_over_and_write(struct nj_worker *w)
-{
-    nj_batch_hand_over(w);
-    nj_conn_flush_dirty(w);
-}
-
 static void turn(struct nj_worker *w)
 {
     struct epoll_event events[EVENTS_PER_TURN];
     int n = poll_events(w, events);
     w->now_us = nj_mono_us();
     (void) nj_worker_drain(w);
+    nj_worker_next_cause(w);
     nj_timers_run(&w->timers, w->now_us);
     nj_conn_resume_due(w);
     for (int i = 0; i < n; i++) {
@@ -170,9 +165,11 @@ static void turn(struct nj_worker *w)
             src->ready(w, src, events[i].events);
         }
     }
-    hand_over_and_write(w);
+    nj_batch_hand_over(w); /* before anything is written: promise P1 */
+    nj_conn_write_some(w);
     if (nj_conn_serve_last(w)) {
-        hand_over_and_write(w);
+        nj_batch_hand_over(w);
+        nj_conn_flush_dirty(w);
     }
     nj_conn_free_dead(w);
     nj_batch_hand_over(w);
@@ -219,6 +216,7 @@ static void *run(void *arg)
         turn(w);
     }
     (void) empty_inbox(w);
+    nj_batch_send_all(w);
     w->set->ops->stop(w, w->set->user);
     nj_reclaim_end();
     nj_rcu_unregister();
@@ -280,6 +278,9 @@ static int worker_new(struct nj_workers *set, uint16_t id, struct nj_worker **w_
     w->inbox.event_fd = -1;
     w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     w->last_end = &w->last;
+    w->dirty_end = &w->dirty;
+    w->backlog_end = &w->backlog;
+    w->held_end = &w->held;
     nj_timers_init(&w->timers);
     nj_pool_init(&w->pool);
     nj_seed(&w->random, sizeof(w->random));

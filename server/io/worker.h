@@ -73,6 +73,15 @@ struct nj_worker {
     bool has_more;      /* that was put aside, from turn to turn: do not sleep */
 
     struct nj_conn *dirty;       /* have bytes to send */
+    struct nj_conn **dirty_end;
+    struct nj_conn *backlog;     /* so do these; written for a while only: see io/conn.h */
+    struct nj_conn **backlog_end;
+    uint64_t backlog_seq;        /* numbers given */
+    uint32_t fan;                /* made dirty by the read under way */
+    uint64_t owed;               /* what the read under way has to wait for; 0: nothing */
+    struct nj_conn *owing;       /* are not read until it is written */
+    struct nj_item *held;        /* batches that were run and go home when it is; oldest first */
+    struct nj_item **held_end;
     struct nj_conn *dead;        /* freed at the end of the turn */
     struct nj_conn *paused;      /* not read: out of credit or producer stall */
     struct nj_conn *last;        /* newcomers and who yielded: served last, first come first served */
@@ -132,6 +141,13 @@ void nj_workers_join(struct nj_workers **setp);
 int nj_worker_watch(struct nj_worker *w, int fd, struct nj_source *src, uint32_t events);
 void nj_worker_rewatch(struct nj_worker *w, int fd, struct nj_source *src, uint32_t events);
 void nj_worker_unwatch(struct nj_worker *w, int fd);
+
+/* What comes next is read from somebody else, or is another item: see nj_conn_write_some(). */
+static inline void nj_worker_next_cause(struct nj_worker *w)
+{
+    w->fan = 0;
+    w->owed = 0;
+}
 
 /* Run what lies in the inbox now.  True when something was there. */
 bool nj_worker_drain(struct nj_worker *w);

@@ -104,7 +104,7 @@ static void flush_early(struct nj_worker *w)
 {
     nj_hub_worker_of(w)->unflushed = 0;
     nj_batch_hand_over(w);
-    nj_conn_flush_dirty(w);
+    nj_conn_flush_all(w);
 }
 
 void nj_client_publish(struct nj_client *c, const struct nj_event *ev)

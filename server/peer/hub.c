@@ -32,6 +32,7 @@ void nj_hub_worker_start(struct nj_worker *w, void *arg)
 
 bool nj_hub_worker_later(struct nj_worker *w)
 {
+    nj_hub_worker_of(w)->unflushed = 0;
     return nj_leaving_some(w);
 }
 

@@ -50,7 +50,7 @@ struct nj_hub_worker {
     uint16_t *touched;    /* destinations of this message */
     uint16_t touched_n;
     uint32_t since_credit; /* messages since the credit was looked at */
-    size_t unflushed;      /* bytes put into outboxes since they were last written */
+    size_t unflushed;      /* bytes put into outboxes in this turn, since the last early flush */
 };
 
 struct nj_hub {
@@ -90,7 +90,7 @@ static inline struct nj_hub_worker *nj_hub_worker_of(const struct nj_worker *w)
 }
 
 void nj_hub_worker_start(struct nj_worker *w, void *hub);
-bool nj_hub_worker_later(struct nj_worker *w); /* what was put aside */
+bool nj_hub_worker_later(struct nj_worker *w); /* a turn ends */
 void nj_hub_worker_stop(struct nj_worker *w, void *hub);
 
 /* Any thread: hand an accepted socket to a worker. */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -708,6 +709,226 @@ START_TEST(who_yields_goes_on_after_the_others)
 }
 END_TEST
 
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* ---- writing to many ----------------------------------------------------------------------------------------- */
+
+enum { CROWD = 400, GIFT_LEN = 32768 }; /* takes some milliseconds to write: many turns */
+
+/* A publisher whose first byte is a gift to the whole crowd, and an old client that is answered.  arg of
+ * lay_table(): not NULL when the publisher says nothing. */
+static struct {
+    struct guest *publisher, *old, *crowd[CROWD];
+    uint8_t gift[GIFT_LEN];
+    int answers_beside; /* answers to the old client while some of the crowd waited */
+    int reads, reads_too_early;
+    bool in_order;
+    bool leaves_at_once; /* when the gift is there */
+    _Atomic int home, home_too_early;
+    _Atomic int gone, done;
+} feast;
+
+static int waiting_in_crowd(void)
+{
+    int n = 0;
+    for (int i = 0; i < CROWD; i++) {
+        n += feast.crowd[i]->conn.out.len > 0 && !feast.crowd[i]->conn.wants_write;
+    }
+    return n;
+}
+
+static void give_to_all(struct nj_worker *w)
+{
+    for (int i = 0; i < CROWD; i++) {
+        struct nj_conn *c = &feast.crowd[i]->conn;
+        nj_outbox_append(&c->out, &w->pool, feast.gift, GIFT_LEN);
+        nj_conn_dirty(c);
+    }
+}
+
+static void ask_again(void)
+{
+    ck_assert_int_eq(write(feast.old->peer_fd, "?", 1), 1);
+}
+
+static size_t publish(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    (void) ptr;
+    ck_assert_uint_eq(len, 1);
+    feast.reads++;
+    feast.reads_too_early += waiting_in_crowd() > 0;
+    if (feast.reads == 1) {
+        give_to_all(c->worker);
+        ask_again();
+        ck_assert_int_eq(write(feast.publisher->peer_fd, "2", 1), 1);
+    } else {
+        atomic_store(&feast.done, 1);
+    }
+    return len;
+}
+
+/* Those who have theirs are the first of the crowd. */
+static bool is_served_in_order(void)
+{
+    bool waits = false;
+    for (int i = 0; i < CROWD; i++) {
+        const struct nj_conn *c = &feast.crowd[i]->conn;
+        bool has_it = c->out.len == 0 || c->wants_write;
+        if (has_it && waits) {
+            return false;
+        }
+        waits = waits || !has_it;
+    }
+    return true;
+}
+
+static size_t answer(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    (void) ptr;
+    if (waiting_in_crowd() > 0) {
+        feast.answers_beside++;
+        feast.in_order = feast.in_order && is_served_in_order();
+        feast.home_too_early = atomic_load(&feast.home);
+        ask_again();
+    }
+    nj_outbox_append(&c->out, &c->worker->pool, "!", 1);
+    nj_conn_dirty(c);
+    return len;
+}
+
+static size_t ignore(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    (void) c;
+    (void) ptr;
+    return len;
+}
+
+static void feaster_gone(struct nj_conn *c)
+{
+    (void) close(((struct guest *) (void *) c)->peer_fd);
+    nj_dealloc(c);
+    (void) atomic_fetch_add(&feast.gone, 1);
+}
+
+static const struct nj_conn_ops publisher_ops = { .bytes = publish, .ended = ended,
+                                                  .gone = feaster_gone };
+static const struct nj_conn_ops old_ops = { .bytes = answer, .ended = ended,
+                                            .gone = feaster_gone };
+static const struct nj_conn_ops crowd_ops = { .bytes = ignore, .ended = ended,
+                                              .gone = feaster_gone };
+
+static void lay_table(struct nj_worker *w, void *arg)
+{
+    feast.publisher = guest_new(w, 'p', &publisher_ops);
+    feast.old = guest_new(w, 'o', &old_ops);
+    feast.in_order = true;
+    for (int i = 0; i < CROWD; i++) {
+        feast.crowd[i] = guest_new(w, 'c', &crowd_ops);
+        feast.crowd[i]->conn.max_pending = 1 << 20;
+    }
+    if (arg == NULL) {
+        ck_assert_int_eq(write(feast.publisher->peer_fd, "1", 1), 1);
+    }
+    atomic_store(&feast.done, arg != NULL);
+}
+
+static void clear_table(struct nj_worker *w, void *arg)
+{
+    (void) arg;
+    ck_assert_ptr_null(w->owing);
+    nj_conn_close(&feast.publisher->conn);
+    nj_conn_close(&feast.old->conn);
+    for (int i = 0; i < CROWD; i++) {
+        nj_conn_close(&feast.crowd[i]->conn);
+    }
+}
+
+static void end_feast(void)
+{
+    nj_worker_call(set->at[1], clear_table, NULL);
+    wait_until(&feast.gone, CROWD + 2);
+}
+
+START_TEST(an_answer_does_not_wait_for_what_one_has_for_many)
+{
+    raise_descriptor_limit();
+    nj_worker_call(set->at[1], lay_table, NULL);
+    wait_until(&feast.done, 1); /* the publisher was read a second time */
+
+    ck_assert_int_gt(feast.answers_beside, 1);
+    ck_assert(feast.in_order);
+    ck_assert_int_eq(feast.reads_too_early, 0);
+    end_feast();
+}
+END_TEST
+
+/* Worker 0 has something for the crowd on worker 1. */
+static void run_gift(struct nj_worker *w, struct nj_item *item)
+{
+    give_to_all(w);
+    ask_again();
+    if (feast.leaves_at_once) {
+        nj_worker_call(w, clear_table, NULL);
+    }
+    nj_batch_send_home(w, (struct nj_batch *) (void *) item);
+}
+
+static void send_gift(struct nj_worker *w, void *arg)
+{
+    (void) arg;
+    struct nj_batch *b = nj_batch_open(w, 1);
+    b->item.run = run_gift;
+    (void) nj_batch_reserve(b, 8);
+    (void) nj_batch_seal(b, 0);
+    nj_batch_hand_over(w);
+}
+
+static void look_whether_it_is_home(struct nj_worker *w, void *arg)
+{
+    (void) arg;
+    (void) nj_batch_over_credit(w); /* takes home what has come back */
+    if (w->on_the_way[1] > 0) {
+        nj_worker_call(w, look_whether_it_is_home, NULL);
+        return;
+    }
+    atomic_store(&feast.home, 1);
+}
+
+START_TEST(a_batch_goes_home_when_what_it_had_for_many_is_written)
+{
+    raise_descriptor_limit();
+    nj_worker_call(set->at[1], lay_table, &feast);
+    wait_until(&feast.done, 1);
+    nj_worker_call(set->at[0], send_gift, NULL);
+    nj_worker_call(set->at[0], look_whether_it_is_home, NULL);
+    wait_until(&feast.home, 1);
+
+    ck_assert_int_gt(feast.answers_beside, 1);
+    ck_assert_int_eq(feast.home_too_early, 0);
+    end_feast();
+}
+END_TEST
+
+START_TEST(those_who_wait_to_be_written_may_leave)
+{
+    raise_descriptor_limit();
+    nj_worker_call(set->at[1], lay_table, &feast);
+    wait_until(&feast.done, 1);
+    feast.leaves_at_once = true;
+    nj_worker_call(set->at[0], send_gift, NULL);
+    nj_worker_call(set->at[0], look_whether_it_is_home, NULL);
+
+    wait_until(&feast.gone, CROWD + 2);
+    wait_until(&feast.home, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("worker");
@@ -730,6 +951,9 @@ int main(void)
     tcase_add_test(tc, a_worker_rests_when_who_went_on_has_left);
     tcase_add_test(tc, newcomers_wait_in_their_order_and_others_do_not);
     tcase_add_test(tc, who_yields_goes_on_after_the_others);
+    tcase_add_test(tc, an_answer_does_not_wait_for_what_one_has_for_many);
+    tcase_add_test(tc, a_batch_goes_home_when_what_it_had_for_many_is_written);
+    tcase_add_test(tc, those_who_wait_to_be_written_may_leave);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
