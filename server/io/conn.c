@@ -381,7 +381,7 @@ void nj_conn_resume_due(struct nj_worker *w)
         struct nj_conn *next = c->next_paused;
         c->next_paused = NULL;
         c->on_paused_list = false;
-        if (c->state == NJ_CONN_OPEN && c->is_paused) {
+        if (c->state == NJ_CONN_OPEN && c->is_paused && !c->yields) {
             if (resume_is_due(c, credit)) {
                 nj_conn_resume(c);
             } else {
@@ -541,9 +541,8 @@ void nj_conn_flush_dirty(struct nj_worker *w)
 
 void nj_conn_flush_all(struct nj_worker *w)
 {
-    nj_conn_flush_dirty(w);
-    while (w->backlog != NULL) {
-        write_first(w->backlog);
+    while (w->dirty != NULL || w->backlog != NULL) {
+        write_first(w->dirty != NULL ? w->dirty : w->backlog);
     }
 }
 
@@ -574,6 +573,7 @@ void nj_conn_write_some(struct nj_worker *w)
                 write_first(w->backlog);
             }
         } while (w->backlog != NULL && nj_mono_us() < until);
+        nj_conn_flush_dirty(w); /* what those have to hear who were closed meanwhile */
     }
     settle(w);
     nj_batch_send_written(w);

@@ -115,7 +115,7 @@ bool nj_worker_drain(struct nj_worker *w)
 
 static int poll_timeout_ms(struct nj_worker *w)
 {
-    if (w->last != NULL || w->backlog != NULL || w->has_more) {
+    if (w->last != NULL || w->dirty != NULL || w->backlog != NULL || w->has_more) {
         return 0;
     }
     int64_t next = nj_timers_next(&w->timers);
