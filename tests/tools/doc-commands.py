@@ -161,6 +161,22 @@ def servers(bench, text):
             raise Wrong("%s: %s" % (line, log))
 
 
+def unit(bench, text):
+    """What the unit starts, reloads and stops, without a systemd: it ends with 0."""
+    wants = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    bench.sh("echo 'listen: \"127.0.0.1:-1\"' >natterjack.conf")
+    start = wants["ExecStart"].replace("/usr/local/", "prefix/").replace("/etc/", "")
+    said = bench.sh("""%s 2>unit.log & MAINPID=$!
+until grep -q 'Server is ready' unit.log; do kill -0 $MAINPID; sleep 0.1; done
+%s
+until grep -q 'Reloaded server configuration' unit.log; do kill -0 $MAINPID; sleep 0.1; done
+kill -%s $MAINPID
+wait $MAINPID
+cat unit.log""" % (start, wants["ExecReload"], wants["KillSignal"]))
+    if "lame duck" not in said:
+        raise Wrong("does not enter lame duck: " + said)
+
+
 def fips_refusal(bench, text):
     bench.make_certs("server-cert.pem server-key.pem")
     bench.sh("""cat >server.conf <<'END'
@@ -216,6 +232,7 @@ BLOCKS = [
     ("docs/building.md", "autoreconf", BUILD),
     ("docs/building.md", "ln -s natterjack", as_it_is("true", "prefix/sbin/nats-server --version",
                                                       [("/usr/local/", "prefix/")])),
+    ("docs/building.md", "[Unit]", unit),
     ("docs/building.md", "cc ", as_it_is(MINE_C, LISTED)),
     ("docs/fips.md", "natterjack: server.conf", fips_refusal),
     ("docs/fips.md", "./configure --enable-fips=…", NO_BUNDLE),
