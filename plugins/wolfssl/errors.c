@@ -340,10 +340,28 @@ static void explain(struct nj_tls_session *s, int lib)
                        "tls: %s", nj_wolf_reason(lib));
 }
 
+/* RFC 8446 6.2: of a record or message that cannot be. */
+static int32_t record_alert(int lib)
+{
+    switch (lib) {
+    case DECRYPT_ERROR:
+    case VERIFY_MAC_ERROR:
+        return 20; /* bad_record_mac */
+    case LENGTH_ERROR:
+        return 22; /* record_overflow */
+    case BUFFER_ERROR:
+        return 50; /* decode_error */
+    default:
+        return 10; /* unexpected_message */
+    }
+}
+
 /* The alert that goes with a class when the library has sent none. */
-static int32_t missing_alert(uint32_t cls)
+static int32_t missing_alert(uint32_t cls, int lib)
 {
     switch (cls) {
+    case NJ_CLASS_BAD_RECORD:
+        return record_alert(lib);
     case NJ_CLASS_NO_CERT:
     case NJ_CLASS_NO_SUITE:
     case NJ_CLASS_NO_GROUP:
@@ -375,12 +393,13 @@ int nj_wolf_fail(struct nj_tls_session *s, int lib)
     }
     /*
      * Without an alert the peer sees a bare end of stream: wolfSSL sends none for a missing
-     * client certificate in TLS 1.2, nor for groups that do not meet in TLS 1.3.  A TLS 1.3
-     * client is left alone: from outside one cannot tell which keys it has.
+     * client certificate in TLS 1.2, nor for groups that do not meet in TLS 1.3, nor for records of
+     * an unknown kind.  A TLS 1.3 client in its handshake is left alone: from outside one cannot
+     * tell which keys it has.
      */
-    bool keys_unknown = s->dialling && wolfSSL_version(s->ssl) == NJ_TLS_1_3;
-    if (s->sent == NJ_ALERT_NONE && past.last_tx.code < 0 && !s->up && !keys_unknown) {
-        (void) nj_wolf_alert_put(s, missing_alert(s->err.cls));
+    bool keys_unknown = s->dialling && !s->up && wolfSSL_version(s->ssl) == NJ_TLS_1_3;
+    if (s->sent == NJ_ALERT_NONE && past.last_tx.code < 0 && !s->ended && !keys_unknown) {
+        (void) nj_wolf_alert_put(s, missing_alert(s->err.cls, lib));
     }
     s->err.alert = s->sent != NJ_ALERT_NONE ? s->sent : past.last_tx.code;
     return NJ_E_FAILED;

@@ -223,6 +223,23 @@ END_TEST
 
 #define GARBAGE_LEN 70000 /* more than any record may have */
 
+/* RFC 8446 6.2: whoever gives up says so.  Asked of those only that can send each alert. */
+static void assert_peer_is_told(struct nj_kit_end *end, struct nj_kit_end *peer,
+                                const uint8_t *head)
+{
+    struct nj_tls_about about = { .size = sizeof(about) };
+    end->tls->about(&about);
+    if (about.refuse_alerts_n == 0) {
+        int rc = nj_kit_end_receive(peer, end, 0);
+        ck_assert_msg(rc == NJ_E_FAILED && peer->err.cls == NJ_CLASS_PEER_ALERT,
+                      "a record that begins %02x%02x%02x: the peer saw %d, %s", head[0], head[1],
+                      head[2], rc, peer->err.text);
+        ck_assert_msg(peer->err.alert != NJ_ALERT_BAD_CERTIFICATE,
+                      "a record that begins %02x%02x%02x has no certificate in it", head[0],
+                      head[1], head[2]);
+    }
+}
+
 /* Bytes instead of a record, to one end of a finished handshake: it fails and gives nothing. */
 static void assert_garbage_fails(struct kept *k, int to_server, const uint8_t *head,
                                  size_t head_len, uint32_t seed)
@@ -248,6 +265,7 @@ static void assert_garbage_fails(struct kept *k, int to_server, const uint8_t *h
                   head[1], head[2], rc);
     ck_assert_str_ne(to->err.text, "");
     ck_assert_uint_eq(to->plain_len, 0);
+    assert_peer_is_told(to, from, head);
     nj_kit_pair_free(&pair);
 }
 
