@@ -61,8 +61,9 @@ static void check_json(const struct nj_buf *json)
     size_t flags = JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
     json_error_t err;
     json_t *tree = json_loadb(json->ptr, json->len, flags, &err);
-    FUZZ_CHECK(tree != NULL, "no JSON: %s at %d in %.*s", err.text, err.position, (int) json->len,
-               json->ptr);
+    /* A NUL in a key is good JSON, but not for jansson. */
+    FUZZ_CHECK(tree != NULL || json_error_code(&err) == json_error_null_byte_in_key,
+               "no JSON: %s at %d in %.*s", err.text, err.position, (int) json->len, json->ptr);
     json_decref(tree);
 }
 
