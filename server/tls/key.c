@@ -1,5 +1,7 @@
 #include "tls/key.h"
 
+#include <string.h>
+
 #include "tls/der.h"
 
 static int bad(struct nj_error *err, const char *text)
@@ -36,8 +38,15 @@ static bool is_sec1(struct nj_span body)
            nj_der_take(&body, NJ_DER_OCTET_STRING, &secret) == NJ_OK;
 }
 
+/* The reference can read X25519 keys, and says that they are no keys of certificates (RFC 8410). */
+static bool is_x25519(struct nj_span oid)
+{
+    static const uint8_t x25519[] = { 0x2b, 0x65, 0x6e };
+    return oid.len == sizeof(x25519) && memcmp(oid.ptr, x25519, sizeof(x25519)) == 0;
+}
+
 /* version 0 or 1, the algorithm, then the key in an octet string */
-static bool is_pkcs8(struct nj_span body, enum nj_key_type *type_out)
+static bool is_pkcs8(struct nj_span body, enum nj_key_type *type_out, bool *x25519_out)
 {
     struct nj_span algorithm, oid, key;
     int32_t version = 0;
@@ -48,6 +57,7 @@ static bool is_pkcs8(struct nj_span body, enum nj_key_type *type_out)
         return false;
     }
     *type_out = nj_key_type_of_oid(oid);
+    *x25519_out = is_x25519(oid);
     return true;
 }
 
@@ -55,12 +65,14 @@ int nj_key_type(struct nj_span der, enum nj_key_type *type_out, struct nj_error 
 {
     struct nj_span body;
     enum nj_key_type wrapped = NJ_KEY_OTHER;
+    bool x25519 = false;
     if (nj_der_take(&der, NJ_DER_SEQUENCE, &body) < 0 || der.len > 0) {
         return bad(err, "tls: failed to parse private key");
     }
-    if (is_pkcs8(body, &wrapped)) {
+    if (is_pkcs8(body, &wrapped, &x25519)) {
         if (wrapped == NJ_KEY_OTHER) {
-            return bad(err, "tls: found unknown private key type in PKCS#8 wrapping");
+            return bad(err, x25519 ? "tls: found unknown private key type in PKCS#8 wrapping"
+                                   : "tls: failed to parse private key");
         }
         *type_out = wrapped;
     } else if (is_pkcs1(body)) {

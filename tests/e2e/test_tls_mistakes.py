@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 import wire
+from certs import openssl
 
 pytestmark = [pytest.mark.tls, pytest.mark.quick]
 
@@ -63,3 +64,18 @@ def test_verify_with_a_ca_file_names_its_authorities(server, certs, kind):
                        input="", capture_output=True, text=True, timeout=20 * wire.PATIENCE)
 
     assert re.search("Acceptable client certificate CA names\n.*CN = Test CA", p.stdout)
+
+
+@pytest.mark.parametrize("kind_of_key, said", [
+    ("X25519", "found unknown private key type in PKCS#8 wrapping"), ("X448", "failed to parse private key"),
+    ("ED448", "failed to parse private key"),
+])
+def test_a_key_that_no_certificate_has_is_named(run, prog, certs, tmp_path, kind_of_key, said):
+    key, conf = tmp_path / "odd.pem", tmp_path / "odd.conf"
+    openssl("genpkey", "-algorithm", kind_of_key, "-out", str(key))
+    conf.write_text(BLOCK % (certs.server_ecdsa.cert, key, ""))
+
+    p = run(["-t", "-c", str(conf)])
+
+    assert p.returncode == 1
+    assert p.stderr.startswith("%s: %s:1:0: error parsing X509 certificate/key pair: tls: %s\n" % (prog, conf, said))
