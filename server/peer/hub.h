@@ -42,6 +42,7 @@ struct nj_hub_worker {
     struct nj_handshakes handshakes;
     struct nj_buf scratch; /* for lines that fit nowhere else */
     struct nj_leaving *leaving;  /* subscriptions of clients that have gone */
+    int64_t leaving_n; /* how many subscriptions that is */
     struct nj_client *with_done; /* clients with subscriptions that reached their maximum */
     /* Delivery of one message: which batches have a record of it open. */
     uint64_t msg_seq;

@@ -1,5 +1,7 @@
 """Clients that choose their bytes so that others have to wait."""
+import multiprocessing
 import os
+import socket
 import time
 
 import pytest
@@ -92,3 +94,35 @@ def test_queue_names_without_number_on_one_subject(plain):
     odd_s = cost(plain, plain.client(), odd)
 
     assert odd_s < 5 * usual_s + 0.25
+
+
+def come_and_go(port, until_s):
+    data = b"CONNECT {}\r\n" + b"".join(b"SUB a.b%d %d\r\n" % (n, n) for n in range(120))
+    while time.monotonic() < until_s:
+        crowd = []
+        for _ in range(50):
+            crowd.append(socket.create_connection(("127.0.0.1", port)))
+            crowd[-1].sendall(data)
+        time.sleep(0.001)   # they are read before they go
+        for sock in crowd:
+            sock.close()
+
+
+@pytest.mark.own
+@pytest.mark.one_worker
+def test_who_comes_and_goes_leaves_nothing_behind(server):
+    """Two of them for seconds: else the server is done with one before the next is there."""
+    s = server(monitor=True)
+    end = time.monotonic() + 4
+    guests = [multiprocessing.Process(target=come_and_go, args=(s.port, end)) for _ in range(2)]
+    most = 0
+
+    for guest in guests:
+        guest.start()
+    while time.monotonic() < end:
+        most = max(most, s.get("/varz")["subscriptions"])
+        time.sleep(0.1)
+    for guest in guests:
+        guest.join()
+
+    assert most < 30000
