@@ -238,6 +238,21 @@ static int take_digest(const struct nj_options_hooks *hooks, const struct nj_con
     return rc;
 }
 
+/* 0 is "as if it were not there", not "none at all", which would let nobody say anything. */
+static void replace_zeros(struct nj_options *o)
+{
+    struct nj_options usual;
+    nj_options_init(&usual);
+    o->max_control_line = o->max_control_line != 0 ? o->max_control_line : usual.max_control_line;
+    o->max_payload = o->max_payload != 0 ? o->max_payload : usual.max_payload;
+    o->max_pending = o->max_pending != 0 ? o->max_pending : usual.max_pending;
+    o->ping_interval_ns = o->ping_interval_ns != 0 ? o->ping_interval_ns : usual.ping_interval_ns;
+    o->ping_max = o->ping_max != 0 ? o->ping_max : usual.ping_max;
+    o->write_deadline_ns =
+        o->write_deadline_ns != 0 ? o->write_deadline_ns : usual.write_deadline_ns;
+    nj_options_free(&usual);
+}
+
 int nj_options_load(const char *path, const struct nj_options_hooks *hooks,
                     struct nj_options *o_out, struct nj_buf *messages_out)
 {
@@ -258,6 +273,7 @@ int nj_options_load(const char *path, const struct nj_options_hooks *hooks,
         (void) nj_buf_append(messages_out, r.warnings.ptr, r.warnings.len);
         (void) nj_buf_append(messages_out, r.errors.ptr, r.errors.len);
         rc = r.errors.len > 0 ? NJ_E_INVALID : NJ_OK;
+        replace_zeros(o_out);
     }
     nj_buf_free(&r.warnings);
     nj_buf_free(&r.errors);

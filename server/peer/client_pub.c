@@ -21,22 +21,29 @@ static bool starts_with(struct nj_text t, const char *prefix)
     return t.len >= n && memcmp(t.ptr, prefix, n) == 0;
 }
 
+/* With something behind it. */
+static bool is_below(struct nj_text t, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return t.len > n && memcmp(t.ptr, prefix, n) == 0;
+}
+
 /* Its permissions, and names that routing keeps for itself. */
 static bool may_publish(struct nj_client *c, const struct nj_event *ev)
 {
     char first = ev->subject.ptr[0];
     if ((c->perms != NULL && !nj_client_may_publish(c, ev->subject)) ||
-        (first == '_' && starts_with(ev->subject, "_GR_.")) ||
+        (first == '_' && is_below(ev->subject, "_GR_.")) ||
         (first == '$' &&
-         (starts_with(ev->subject, "$GR.") || starts_with(ev->subject, "$NRG.")))) {
+         (is_below(ev->subject, "$GR.") || starts_with(ev->subject, "$NRG.")))) {
         nj_client_publish_violation(c, "Publish to", "Subject", ev->subject);
         return false;
     }
     first = ev->reply.len > 0 ? ev->reply.ptr[0] : 'x';
     if ((first == '_' &&
-         (starts_with(ev->reply, "_R_") || starts_with(ev->reply, "_GR_."))) ||
+         (starts_with(ev->reply, "_R_.") || is_below(ev->reply, "_GR_."))) ||
         (first == '$' &&
-         (starts_with(ev->reply, "$JS.ACK.") || starts_with(ev->reply, "$GR.")))) {
+         (is_below(ev->reply, "$JS.ACK.") || is_below(ev->reply, "$GR.")))) {
         nj_client_publish_violation(c, "Publish with Reply of", "Reply", ev->reply);
         return false;
     }

@@ -177,6 +177,23 @@ def test_max_connections_zero_allows_none(server):
     w.expect_eof(b"-ERR 'maximum connections exceeded'\r\n")
 
 
+@pytest.mark.quick
+@pytest.mark.one_worker
+@pytest.mark.parametrize("option", ["max_payload", "max_control_line", "max_pending",
+                                    "ping_interval", "ping_max"])
+def test_zero_is_as_if_it_were_not_there(server, option):
+    s = server(conf="%s: 0\n" % option, monitor=True)
+    usual = {"max_payload": 1 << 20, "max_control_line": 4096, "max_pending": 64 << 20,
+             "ping_interval": 120 * 10 ** 9, "ping_max": 2}
+
+    w = s.client()
+    w.sub("a", 1).pub("a", b"x")
+
+    w.expect(b"MSG a 1 1\r\nx\r\n")
+    w.ping()
+    assert s.get("/varz")[option] == usual[option]
+
+
 def test_long_subjects_and_many_tokens(plain):
     w = plain.client()
     subject = ".".join("t%d" % i for i in range(400))

@@ -63,6 +63,11 @@ STAYS = [
      b"-ERR 'Permissions Violation for Publish to \"$NRG.x\"'\r\nPONG\r\n"),
     ("reserved_reply_is_refused", SILENT, b"PUB a _R_.x 0\r\n\r\nPING\r\n",
      b"-ERR 'Permissions Violation for Publish with Reply of \"_R_.x\"'\r\nPONG\r\n"),
+    ("names_that_only_begin_like_reserved_ones_are_free",
+     b'CONNECT {"verbose":false,"pedantic":false}\r\n',
+     b"PUB a _R_ 0\r\n\r\nPUB a _R_x.y 0\r\n\r\nPUB a _GR_. 0\r\n\r\nPUB a $GR. 0\r\n\r\n"
+     b"PUB a $JS.ACK. 0\r\n\r\nPUB _GR_. 0\r\n\r\nPUB $GR. 0\r\n\r\nPUB $NRGx 0\r\n\r\nPING\r\n",
+     b"PONG\r\n"),
     ("reserved_ack_reply_is_refused", SILENT, b"PUB a $JS.ACK.x 0\r\n\r\nPING\r\n",
      b"-ERR 'Permissions Violation for Publish with Reply of \"$JS.ACK.x\"'\r\nPONG\r\n"),
     ("refused_publish_has_no_ok", b"CONNECT {}\r\n", b"PUB $GR.x 1\r\ny\r\nPING\r\n",
