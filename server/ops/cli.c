@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/quote.h"
 #include "natterjack/plugin.h"
+#include "ops/control.h"
 #include "ops/flags.h"
 #include "ops/help.h"
 #include "ops/options.h"
@@ -272,6 +273,7 @@ out:
 static int start(struct cli *c, const char *path)
 {
     struct nj_error err = NJ_ERROR_INIT;
+    nj_control_hold_signals();
     int status = path != NULL ? load_file(c, path, false) : GO_ON;
     if (status != GO_ON) {
         return status;

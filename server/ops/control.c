@@ -64,6 +64,9 @@ static void close_handles(struct nj_control *c)
 {
     for (size_t i = 0; i < SIGNALS; i++) {
         uv_close((uv_handle_t *) &c->signals[i], NULL);
+        if (caught[i] != SIGINT) { /* that one still ends an end that takes too long */
+            (void) signal(caught[i], SIG_IGN);
+        }
     }
     uv_close((uv_handle_t *) &c->timer, NULL);
     uv_close((uv_handle_t *) &c->trim, NULL);
@@ -322,6 +325,21 @@ static void on_stop(uv_async_t *a)
     begin_stop(a->data);
 }
 
+static void mask_signals(int how)
+{
+    sigset_t set;
+    (void) sigemptyset(&set);
+    (void) sigaddset(&set, SIGHUP);
+    (void) sigaddset(&set, SIGUSR1);
+    (void) sigaddset(&set, SIGUSR2);
+    (void) pthread_sigmask(how, &set, NULL);
+}
+
+void nj_control_hold_signals(void)
+{
+    mask_signals(SIG_BLOCK);
+}
+
 struct nj_control *nj_control_new(const struct nj_control_config *config)
 {
     struct nj_control *c = nj_zalloc(sizeof(*c));
@@ -347,6 +365,7 @@ struct nj_control *nj_control_new(const struct nj_control_config *config)
         c->signals[i].data = c;
         (void) uv_signal_start(&c->signals[i], on_signal, caught[i]);
     }
+    mask_signals(SIG_UNBLOCK);
     return c;
 }
 

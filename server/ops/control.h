@@ -25,7 +25,14 @@ struct nj_control_config {
     struct nj_reload *reload;
 };
 
-/* Catch signals from now on. */
+/*
+ * Hold back SIGHUP, SIGUSR1 and SIGUSR2 until there is a control to catch them: to a server that
+ * is still starting, a log rotation or a reload would be the end.  Main thread, before others are
+ * made; these never get to see them.
+ */
+void nj_control_hold_signals(void);
+
+/* Catch signals from now on, those that were held back too. */
 struct nj_control *nj_control_new(const struct nj_control_config *config);
 
 /* Run the loop until the server has stopped: clients gone, monitor closed. */
