@@ -16,6 +16,7 @@
 #include "tls/fips.h"
 
 #define SECOND INT64_C(1000000000)
+#define CLOSED_CLIENTS_DEFAULT 10000
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
@@ -34,7 +35,7 @@ void nj_options_init(struct nj_options *o)
         .ping_interval_ns = 120 * SECOND,
         .ping_max = 2,
         .write_deadline_ns = 10 * SECOND,
-        .max_closed_clients = 10000,
+        .max_closed_clients = CLOSED_CLIENTS_DEFAULT,
         .connect_error_reports = 3600,
         .reconnect_error_reports = 1,
         .http_base_path = nj_strdup(""),
@@ -213,6 +214,9 @@ static void read_tree(struct nj_option_reader *r, const char *path,
     if (r->o->port == 0) {
         r->o->port = 4222;
     }
+    if (r->o->max_closed_clients == 0) {
+        r->o->max_closed_clients = CLOSED_CLIENTS_DEFAULT;
+    }
     if (r->o->host == NULL) {
         r->o->host = nj_strdup("0.0.0.0");
     }
@@ -291,6 +295,20 @@ double nj_options_auth_timeout_s(const struct nj_options *o)
 
 /* ---- start ---------------------------------------------------------------------------------- */
 
+/* Numbers that become unlimited, or a panic of the reference, when they are below zero. */
+static int check_signs(const struct nj_options *o, struct nj_error *err)
+{
+    if (o->max_closed_clients < 0) {
+        return nj_error_set(err, NJ_E_INVALID, "max_closed_clients cannot be negative (%" PRId64 ")",
+                            o->max_closed_clients);
+    }
+    if (o->max_control_line < 0) {
+        return nj_error_set(err, NJ_E_INVALID, "max_control_line cannot be negative (%lld)",
+                            (long long) o->max_control_line);
+    }
+    return NJ_OK;
+}
+
 int nj_options_check(const struct nj_options *o, struct nj_error *err)
 {
     char grace[64];
@@ -316,5 +334,6 @@ int nj_options_check(const struct nj_options *o, struct nj_error *err)
                             "OCSP peer verification for client connections requires TLS verify "
                             "(mTLS) to be enabled");
     }
-    return nj_auth_setup_check(o, err);
+    int rc = check_signs(o, err);
+    return rc == NJ_OK ? nj_auth_setup_check(o, err) : rc;
 }

@@ -217,3 +217,24 @@ def test_a_signal_during_the_start_is_heard_after_it(server, tmp_path, sig, word
     s.wait_log(words)
     s.signal(signal.SIGTERM)
     assert s.ended() == 0
+
+
+@pytest.mark.own
+@pytest.mark.one_worker
+@pytest.mark.parametrize("option", ["max_closed_clients", "max_control_line"])
+def test_a_limit_below_zero_is_refused(run, tmp_path, option):
+    """Taken as a number without a sign it would be no limit at all."""
+    (tmp_path / "c.conf").write_text("%s: -1\n" % option)
+
+    p = run(["-a", "127.0.0.1", "-p", "-1", "-c", "c.conf"])
+
+    assert p.returncode == 1
+    assert "%s cannot be negative (-1)" % option in p.stderr
+
+
+def test_zero_closed_clients_is_the_default(server):
+    s = server(conf="max_closed_clients: 0\n", monitor=True)
+    w = s.client()
+    w.close()
+
+    assert s.closed_reason(5) == "Client Closed"
