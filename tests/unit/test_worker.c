@@ -730,6 +730,9 @@ static struct {
     int reads, reads_too_early;
     bool in_order;
     bool leaves_at_once; /* when the gift is there */
+    int adds;            /* gifts that the old client has for the last of the crowd, once */
+    bool added, read_early;
+    _Atomic int read_again;
     _Atomic int home, home_too_early;
     _Atomic int gone, done;
 } feast;
@@ -788,9 +791,27 @@ static bool is_served_in_order(void)
     return true;
 }
 
+/* The old client publishes, too: to one who waits for its gift. */
+static void add_to_last(struct nj_worker *w)
+{
+    struct nj_conn *last = &feast.crowd[CROWD - 1]->conn;
+    bool waits = last->out.len > 0 && !last->wants_write;
+    if (feast.added) {
+        feast.read_early = feast.read_early || waits;
+        atomic_store(&feast.read_again, 1);
+    } else if (feast.adds > 0 && waits) {
+        feast.added = true;
+        for (int i = 0; i < feast.adds; i++) {
+            nj_outbox_append(&last->out, &w->pool, feast.gift, GIFT_LEN);
+        }
+        nj_conn_dirty(last);
+    }
+}
+
 static size_t answer(struct nj_conn *c, const uint8_t *ptr, size_t len)
 {
     (void) ptr;
+    add_to_last(c->worker);
     if (waiting_in_crowd() > 0) {
         feast.answers_beside++;
         feast.in_order = feast.in_order && is_served_in_order();
@@ -864,6 +885,19 @@ START_TEST(an_answer_does_not_wait_for_what_one_has_for_many)
     ck_assert_int_gt(feast.answers_beside, 1);
     ck_assert(feast.in_order);
     ck_assert_int_eq(feast.reads_too_early, 0);
+    end_feast();
+}
+END_TEST
+
+START_TEST(who_adds_much_to_what_waits_is_not_read_until_it_is_written)
+{
+    raise_descriptor_limit();
+    feast.adds = _i == 0 ? 2 : 1; /* beside the first: more than 64 KiB, or not */
+    nj_worker_call(set->at[1], lay_table, NULL);
+    wait_until(&feast.read_again, 1);
+    wait_until(&feast.done, 1);
+
+    ck_assert_int_eq(feast.read_early, _i == 1); /* who adds little goes on */
     end_feast();
 }
 END_TEST
@@ -952,6 +986,7 @@ int main(void)
     tcase_add_test(tc, newcomers_wait_in_their_order_and_others_do_not);
     tcase_add_test(tc, who_yields_goes_on_after_the_others);
     tcase_add_test(tc, an_answer_does_not_wait_for_what_one_has_for_many);
+    tcase_add_loop_test(tc, who_adds_much_to_what_waits_is_not_read_until_it_is_written, 0, 2);
     tcase_add_test(tc, a_batch_goes_home_when_what_it_had_for_many_is_written);
     tcase_add_test(tc, those_who_wait_to_be_written_may_leave);
     suite_add_tcase(s, tc);
