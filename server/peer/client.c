@@ -21,11 +21,13 @@
 #define SLICE_STEP 16 /* changes between looks at the clock */
 #define FAN_US 20000  /* of one client's messages to many */
 #define FAN_STEP 4096 /* deliveries between looks at the clock */
+#define PUB_STEP 32   /* and messages: one may be dear and reach nobody */
 
 /* What one read has caused so far. */
 struct slice {
     unsigned changes; /* of subscriptions, or of who it is */
     int64_t until_us;
+    unsigned messages;
     uint64_t delivered; /* by this worker, at the last look */
     int64_t fan_until_us;
 };
@@ -435,7 +437,7 @@ static uint64_t delivered_here(const struct nj_client *c)
 static void share_fan_out(struct nj_client *c, struct slice *s)
 {
     uint64_t n = delivered_here(c);
-    if (n - s->delivered < FAN_STEP) {
+    if (n - s->delivered < FAN_STEP && ++s->messages % PUB_STEP != 0) {
         return;
     }
     int64_t now_us = nj_mono_us();

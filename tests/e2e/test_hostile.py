@@ -82,6 +82,27 @@ def test_who_publishes_to_thousands_lets_others_come_in_between(server):
     assert waited_s < took_s / 2
 
 
+@pytest.mark.own   # the reference takes 15 s for it
+@pytest.mark.one_worker
+def test_who_publishes_to_nobody_past_thousands_lets_others_come_in_between(server):
+    s = server()
+    loud, quiet = s.client(connect=False).connect(echo=False).ping(), s.client()
+    for at in range(0, 100000, 1000):
+        loud.send(b"".join(b"SUB a %d\r\n" % n for n in range(at, at + 1000)))
+    loud.ping(timeout=30)
+
+    loud.send(b"PUB a 0\r\n\r\n" * 4000 + b"PING\r\n")
+    begin, longest_s = time.monotonic(), 0
+    while b"PONG" not in loud.buf:
+        asked = time.monotonic()
+        quiet.ping(timeout=30)
+        longest_s = max(longest_s, time.monotonic() - asked)
+        loud.fill(0)
+    took_s = time.monotonic() - begin
+
+    assert longest_s < took_s / 2
+
+
 @pytest.mark.one_worker
 @pytest.mark.quick
 def test_queue_names_without_number_on_one_subject(plain):
