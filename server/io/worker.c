@@ -113,9 +113,17 @@ bool nj_worker_drain(struct nj_worker *w)
     return true;
 }
 
+/* Somebody waits for this worker's next turn.  Who owes, and batches that are held, wait for the backlog;
+ * also when those in it have left since it was written from, and nothing else would happen. */
+static bool has_work(const struct nj_worker *w)
+{
+    return w->last != NULL || w->dirty != NULL || w->backlog != NULL || w->owing != NULL ||
+           w->held != NULL || w->has_more;
+}
+
 static int poll_timeout_ms(struct nj_worker *w)
 {
-    if (w->last != NULL || w->dirty != NULL || w->backlog != NULL || w->has_more) {
+    if (has_work(w)) {
         return 0;
     }
     int64_t next = nj_timers_next(&w->timers);

@@ -730,6 +730,8 @@ static struct {
     int reads, reads_too_early;
     bool in_order;
     bool leaves_at_once; /* when the gift is there */
+    bool leaves_last;    /* at the end of a turn, when that has written */
+    bool has_left;
     int adds;            /* gifts that the old client has for the last of the crowd, once */
     bool added, read_early;
     _Atomic int read_again;
@@ -740,7 +742,7 @@ static struct {
 static int waiting_in_crowd(void)
 {
     int n = 0;
-    for (int i = 0; i < CROWD; i++) {
+    for (int i = 0; i < CROWD && !feast.has_left; i++) {
         n += feast.crowd[i]->conn.out.len > 0 && !feast.crowd[i]->conn.wants_write;
     }
     return n;
@@ -760,6 +762,41 @@ static void ask_again(void)
     ck_assert_int_eq(write(feast.old->peer_fd, "?", 1), 1);
 }
 
+/* A newcomer: newcomers are read when the turn has written.  The crowd leaves, and so does it. */
+static size_t send_away(struct nj_conn *c, const uint8_t *ptr, size_t len)
+{
+    (void) ptr;
+    ck_assert_int_gt(waiting_in_crowd(), 0);
+    feast.has_left = true;
+    for (int i = 0; i < CROWD; i++) {
+        nj_conn_close(&feast.crowd[i]->conn);
+    }
+    nj_conn_close(c);
+    return len;
+}
+
+static void feaster_gone(struct nj_conn *c)
+{
+    (void) close(((struct guest *) (void *) c)->peer_fd);
+    nj_dealloc(c);
+    (void) atomic_fetch_add(&feast.gone, 1);
+}
+
+static const struct nj_conn_ops away_ops = { .bytes = send_away, .ended = ended,
+                                             .gone = feaster_gone };
+
+/* When there is something for all, the old client asks beside it, or all leave. */
+static void go_on_beside(struct nj_worker *w)
+{
+    if (!feast.leaves_last) {
+        ask_again();
+        return;
+    }
+    struct guest *g = guest_new(w, 'a', &away_ops);
+    g->conn.is_new = true;
+    ck_assert_int_eq(write(g->peer_fd, "!", 1), 1);
+}
+
 static size_t publish(struct nj_conn *c, const uint8_t *ptr, size_t len)
 {
     (void) ptr;
@@ -768,7 +805,7 @@ static size_t publish(struct nj_conn *c, const uint8_t *ptr, size_t len)
     feast.reads_too_early += waiting_in_crowd() > 0;
     if (feast.reads == 1) {
         give_to_all(c->worker);
-        ask_again();
+        go_on_beside(c->worker);
         ck_assert_int_eq(write(feast.publisher->peer_fd, "2", 1), 1);
     } else {
         atomic_store(&feast.done, 1);
@@ -830,13 +867,6 @@ static size_t ignore(struct nj_conn *c, const uint8_t *ptr, size_t len)
     return len;
 }
 
-static void feaster_gone(struct nj_conn *c)
-{
-    (void) close(((struct guest *) (void *) c)->peer_fd);
-    nj_dealloc(c);
-    (void) atomic_fetch_add(&feast.gone, 1);
-}
-
 static const struct nj_conn_ops publisher_ops = { .bytes = publish, .ended = ended,
                                                   .gone = feaster_gone };
 static const struct nj_conn_ops old_ops = { .bytes = answer, .ended = ended,
@@ -865,7 +895,7 @@ static void clear_table(struct nj_worker *w, void *arg)
     ck_assert_ptr_null(w->owing);
     nj_conn_close(&feast.publisher->conn);
     nj_conn_close(&feast.old->conn);
-    for (int i = 0; i < CROWD; i++) {
+    for (int i = 0; i < CROWD && !feast.has_left; i++) {
         nj_conn_close(&feast.crowd[i]->conn);
     }
 }
@@ -906,7 +936,7 @@ END_TEST
 static void run_gift(struct nj_worker *w, struct nj_item *item)
 {
     give_to_all(w);
-    ask_again();
+    go_on_beside(w);
     if (feast.leaves_at_once) {
         nj_worker_call(w, clear_table, NULL);
     }
@@ -963,6 +993,34 @@ START_TEST(those_who_wait_to_be_written_may_leave)
 }
 END_TEST
 
+/* Nothing is left to be written then, and nothing else happens on their worker. */
+START_TEST(a_batch_goes_home_when_those_it_was_for_have_left)
+{
+    raise_descriptor_limit();
+    feast.leaves_last = true;
+    nj_worker_call(set->at[1], lay_table, &feast);
+    wait_until(&feast.done, 1);
+    nj_worker_call(set->at[0], send_gift, NULL);
+    nj_worker_call(set->at[0], look_whether_it_is_home, NULL);
+    wait_until(&feast.home, 1);
+
+    nj_worker_call(set->at[1], clear_table, NULL);
+    wait_until(&feast.gone, CROWD + 3);
+}
+END_TEST
+
+START_TEST(a_publisher_is_read_when_those_it_had_something_for_have_left)
+{
+    raise_descriptor_limit();
+    feast.leaves_last = true;
+    nj_worker_call(set->at[1], lay_table, NULL);
+    wait_until(&feast.done, 1); /* it was read a second time */
+
+    nj_worker_call(set->at[1], clear_table, NULL);
+    wait_until(&feast.gone, CROWD + 3);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("worker");
@@ -989,6 +1047,8 @@ int main(void)
     tcase_add_loop_test(tc, who_adds_much_to_what_waits_is_not_read_until_it_is_written, 0, 2);
     tcase_add_test(tc, a_batch_goes_home_when_what_it_had_for_many_is_written);
     tcase_add_test(tc, those_who_wait_to_be_written_may_leave);
+    tcase_add_test(tc, a_batch_goes_home_when_those_it_was_for_have_left);
+    tcase_add_test(tc, a_publisher_is_read_when_those_it_had_something_for_have_left);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
