@@ -27,7 +27,9 @@ struct nj_batch;
 struct nj_worker;
 struct nj_workers;
 
-#define NJ_READ_LEN (128u * 1024u)
+/* What is read at once.  Twice as much saves a few system calls, and with what is written of it leaves
+ * less room in a core's cache: messages of 1 KiB cost 20 % more. */
+#define NJ_READ_LEN (64u * 1024u)
 
 /* Something with a descriptor in the worker's poll set.  Must outlive the turn in which it is
  * removed: connections go through the worker's list of the dead. */
