@@ -30,6 +30,7 @@
 #include "broker/route.h"
 #include "hub.h"
 #include "peer/delivery.h"
+#include "peer/leaving.h"
 
 enum { SEEDS = 4 };
 
@@ -735,6 +736,54 @@ START_TEST(others_go_on_while_many_subscriptions_leave)
 }
 END_TEST
 
+enum { SLICES = 5, MANY_WAIT = 100 * 16384, MORE = 4 };
+
+/* How many go in one slice, if so many wait. */
+static uint64_t one_slice(struct nj_worker *w, int64_t waiting)
+{
+    struct nj_hub_worker *hw = nj_hub_worker_of(w);
+    int64_t really = hw->leaving_n;
+    uint64_t before = subscriptions();
+    hw->leaving_n = waiting;
+    (void) nj_leaving_some(w);
+    uint64_t gone = before - subscriptions();
+    hw->leaving_n = really - (int64_t) gone;
+    return gone;
+}
+
+static _Atomic int slices_compared; /* 1: more go when more wait, -1: not */
+
+static void compare_slices(struct nj_worker *w, void *arg)
+{
+    uint64_t few = 0;
+    (void) arg;
+    for (int i = 0; i < SLICES; i++) { /* this thread may be put aside */
+        uint64_t n = one_slice(w, 0);
+        few = n > few ? n : few;
+    }
+    bool more = one_slice(w, MANY_WAIT) > MORE * few || one_slice(w, MANY_WAIT) > MORE * few;
+    atomic_store(&slices_compared, more ? 1 : -1);
+}
+
+START_TEST(more_subscriptions_leave_at_once_when_more_wait)
+{
+    start_seeded(_i);
+    struct peer p = enter_burdened(true);
+    leave(&p);
+    wait_until_it_goes(0);
+
+    nj_worker_call(hub.workers->at[1], compare_slices, NULL);
+
+    int64_t until = nj_mono_us() + INT64_C(20000000);
+    while (atomic_load(&slices_compared) == 0) {
+        ck_assert_int_lt(nj_mono_us(), until);
+        (void) sched_yield();
+    }
+    ck_assert_int_eq(atomic_load(&slices_compared), 1);
+    stop();
+}
+END_TEST
+
 START_TEST(nobody_counts_on_subscriptions_that_are_about_to_leave)
 {
     start_seeded(_i);
@@ -889,6 +938,7 @@ int main(void)
     tcase_add_loop_test(tc, no_message_is_lost_while_members_come_and_go, 0, SEEDS);
     tcase_add_loop_test(tc, every_request_reaches_a_member_or_is_answered_503, 0, SEEDS);
     tcase_add_loop_test(tc, others_go_on_while_many_subscriptions_leave, 0, SEEDS);
+    tcase_add_test(tc, more_subscriptions_leave_at_once_when_more_wait);
     tcase_add_loop_test(tc, nobody_counts_on_subscriptions_that_are_about_to_leave, 0, SEEDS);
     tcase_add_loop_test(tc, a_maximum_is_exact_with_publishers_on_all_workers, 0, SEEDS);
     tcase_add_loop_test(tc, exhausted_members_leave_the_rest_to_503, 0, SEEDS);
